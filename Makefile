@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+#
+# Names for commands.  The build itself is in meson.build.
+PREFIX ?= /usr/local
+DESTDIR ?=
+ARGS ?=
+PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)
+MESON := $(firstword $(wildcard /usr/bin/meson) meson)
+export MAKEFLAGS :=
+
+.PHONY: help check run install bench asan tsan clean
+
+help:
+	@echo 'make check              build and run every test'
+	@echo 'make run                build and show what weir does'
+	@echo 'make run ARGS="..."     build and run: weir ...'
+	@echo 'make install            build and install  [PREFIX=/usr/local] [DESTDIR=]'
+	@echo 'make bench              build for speed and run the benchmarks'
+	@echo 'make asan, make tsan    run the tests under sanitizers'
+	@echo 'make clean              remove the build folders'
+
+check:
+	@scripts/deps.sh test
+	@scripts/setup.sh build -Dtests=enabled
+	@ninja -C build
+	@scripts/runtests.sh build
+
+# What the build prints goes to standard error: standard output belongs to weir.
+run:
+	@scripts/deps.sh build >&2
+	@scripts/setup.sh -k build >&2
+	@ninja -C build weir >&2
+ifeq ($(strip $(ARGS)),)
+	@scripts/demo.sh build/weir
+else
+	@build/weir $(ARGS)
+endif
+
+install:
+	@scripts/deps.sh build
+	@scripts/setup.sh build-release --buildtype=release -Dtests=disabled --prefix='$(PREFIX)'
+	@ninja -C build-release
+	@DESTDIR='$(DESTDIR)' $(MESON) install -C build-release --no-rebuild
+	@if [ -z '$(DESTDIR)' ] && [ "$$(id -u)" = 0 ]; then ldconfig || true; fi
+
+bench:
+	@scripts/deps.sh bench
+	@scripts/setup.sh build-bench --buildtype=release -Dtests=disabled -Dbench=true
+	@ninja -C build-bench
+	@WEIR='$(CURDIR)/build-bench/weir' WEIR_BUILD='$(CURDIR)/build-bench' WEIR_SRC='$(CURDIR)' \
+		$(PYTHON) bench/run.py $(ARGS)
+
+asan:
+	@scripts/deps.sh test
+	@scripts/sanitize.sh address,undefined build-asan
+
+tsan:
+	@scripts/deps.sh test
+	@scripts/sanitize.sh thread build-tsan
+
+clean:
+	rm -rf build build-*

@@ -1,0 +1,28 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Print the files of a folder that match a pattern, sorted, relative to it.
+# A folder that is not there has no files.
+#
+#   scripts/sources.sh [-1] DIR PATTERN     -1: not in its subfolders
+#   scripts/sources.sh --all                every file the build depends on finding
+LC_ALL=C
+export LC_ALL
+cd "$(dirname "$0")/.." || exit 2
+
+if [ "$1" = --all ]; then
+	for dir in src tool tests examples bench docs/man; do
+		[ -d "$dir" ] && find "$dir" -type f \( -name '*.c' -o -name 'test_*.py' -o \
+			-name '*.sh' -o -name '*.bash' -o -name '*.[137]' \)
+	done | sort
+	exit 0
+fi
+
+depth=9
+if [ "$1" = -1 ]; then
+	depth=1
+	shift
+fi
+[ -d "$1" ] || exit 0
+cd "$1" || exit 2
+find . -maxdepth "$depth" -type f -name "$2" ! -name '.*' | sed 's|^\./||' | sort
