@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_BUDGET_H
+#define WEIR_BUDGET_H
+/*
+ * budget.h -- bytes that may be held at once by all that charges one account.
+ *
+ * The pool charges the blocks it gives out.  Each consumer with a registered
+ * producer also has WEIR_FLOW_RESERVE charged on its behalf, which it alone may
+ * use, so that a full budget can slow every flow but stop none for ever.  When
+ * the budget is spent producers pause, and they are resumed first come, first
+ * served as it empties.  Nothing is dropped.
+ *
+ * Threads   A budget is used from one thread, its loop's.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "weir/err.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Bytes, one smallest block, which each flow can always hold. */
+#define WEIR_FLOW_RESERVE ((size_t)4096)
+
+/* Default limit of a loop's budget, in bytes. */
+#define WEIR_BUDGET_DEFAULT ((size_t)256 << 20)
+
+/* One who waits for room; embedded in a valve.  Fields are private. */
+struct weir_budget_waiter {
+	struct weir_budget_waiter *next, *prev; /* NULL when not waiting */
+	void (*on_room)(struct weir_budget_waiter *w);
+};
+
+/* The account.  Read the first three fields; change none. */
+struct weir_budget {
+	size_t limit; /* bytes */
+	size_t used;  /* bytes; never over `limit` */
+	size_t peak;  /* the most that `used` has been */
+	struct weir_budget_waiter waiters; /* list head */
+	void (*on_credit)(void *arg);      /* somebody waits, and there is room */
+	void *on_credit_arg;
+};
+
+WEIR_API void weir_budget_init(struct weir_budget *b, size_t limit);
+
+/* Change the limit.  Below what is used it pauses producers until it is met. */
+WEIR_API void weir_budget_set_limit(struct weir_budget *b, size_t limit);
+
+/* Bytes that can still be charged. */
+WEIR_API size_t weir_budget_room(const struct weir_budget *b);
+
+/* Charge `n` bytes: true, or false with nothing charged if they do not fit. */
+WEIR_API WEIR_MUST_USE bool weir_budget_charge(struct weir_budget *b, size_t n);
+
+/* Give `n` charged bytes back. */
+WEIR_API void weir_budget_credit(struct weir_budget *b, size_t n);
+
+/* Wait in line; a no-op for one who waits already. */
+WEIR_API void weir_budget_wait(struct weir_budget *b, struct weir_budget_waiter *w);
+
+/* Leave the line; a no-op for one who is not in it. */
+WEIR_API void weir_budget_unwait(struct weir_budget_waiter *w);
+
+/* Call those in line whose turn it is, as many as there is room for. */
+WEIR_API void weir_budget_serve(struct weir_budget *b);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

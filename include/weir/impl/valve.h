@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_IMPL_VALVE_H
+#define WEIR_IMPL_VALVE_H
+/*
+ * impl/valve.h -- the one flow-control machine, which every consumer that holds
+ * bytes embeds.  For those who write a consumer.
+ *
+ * A valve is a consumer (`&v->base`).  It has the queue, the marks, the
+ * registered producer, the reasons for which that is paused, and the life:
+ *
+ *   open --finish--> finishing --all handed on--> flushing --weir_valve_done--> ended
+ *     \________________\____________________________\____fail, death_________/
+ *
+ * An implementation gives it two functions, `drain` and `end`, and calls
+ *   weir_valve_ready()  when it can take bytes again after it took fewer than
+ *                       offered,
+ *   weir_valve_done()   when what `end(v, 0)` asked for is complete,
+ *   weir_valve_die()    when the other side is gone.
+ *
+ * Invariants  held == sum of the queue; told_paused iff the push producer has been
+ *             paused and not resumed; no signal is sent from inside `resume` except
+ *             a pause; after `ended` nothing is called.
+ * Memory      a valve may be released once it has ended, or after
+ *             weir_valve_fini(), but not before the call that ended it returns.
+ */
+#include "weir/context.h"
+#include "weir/impl/consumer.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct weir_valve;
+
+/* Defaults, in bytes.  Pause at or above high, resume at or below low. */
+#define WEIR_HIGH_DEFAULT ((size_t)1 << 20)
+#define WEIR_LOW_DEFAULT ((size_t)256 << 10)
+
+/* How long a finish waits for a registered producer, in nanoseconds. */
+#define WEIR_FINISH_WAIT_DEFAULT (30 * WEIR_NS_PER_S)
+
+/* The most chunks that one `drain` is offered. */
+#define WEIR_DRAIN_MAX 16
+
+struct weir_valve_ops {
+	const char *name;
+
+	/*
+	 * Take bytes from the front of the `count` chunks, which are borrowed for
+	 * the length of the call (take a reference to keep one).  May write to other
+	 * consumers and to `v` itself.
+	 * Returns  the bytes taken; fewer than offered means "no more until
+	 *          weir_valve_ready()"; a negative code: the consumer is dead.
+	 */
+	int64_t (*drain)(struct weir_valve *v, const struct weir_chunk *chunks, size_t count);
+
+	/*
+	 * The end has come, called once at most.  With `why` 0: finished, every byte
+	 * was taken; make the end known to the other side, and then call
+	 * weir_valve_done(), from here or later.  With a negative `why`: failed, and
+	 * ended already; let go of everything, not pretending that it is complete.
+	 * Not called when the valve died by weir_valve_die() or by drain's failure, nor
+	 * a second time for a failure between `end(v, 0)` and weir_valve_done(): the
+	 * valve has then ended, and weir_valve_done() does nothing.
+	 */
+	void (*end)(struct weir_valve *v, int why);
+};
+
+struct weir_queue {
+	struct weir_chunk *ring;
+	uint32_t cap, head, count;
+	size_t bytes;
+};
+
+enum weir_life { WEIR_OPEN, WEIR_FINISHING, WEIR_FLUSHING, WEIR_ENDED };
+
+/* Fields are private to valve.c, except that an implementation may read them. */
+struct weir_valve {
+	struct weir_consumer base;
+	const struct weir_valve_ops *ops;
+	struct weir_context *ctx;
+	struct weir_queue queue;
+	size_t high, low, limit;
+	uint64_t in, dropped;
+	struct weir_task task;           /* next turn: settle, or the next pulls */
+	struct weir_timer deadline;      /* of a finish that waits */
+	struct weir_budget_waiter waiter;
+	uint64_t finish_wait;            /* nanoseconds */
+	int why;                         /* of the end */
+	uint8_t life;                    /* enum weir_life */
+	uint8_t holds;                   /* set of enum weir_hold */
+	bool told_paused : 1;
+	bool settling : 1;  /* inside settle(): no nested resume */
+	bool draining : 1;  /* inside ops->drain */
+	bool blocked : 1;   /* drain took less than offered */
+	bool parked : 1;    /* the pull producer has nothing yet */
+	bool pulling : 1;   /* inside a pull's resume */
+	bool wrote : 1;     /* something was written since the pull began */
+	bool reserved : 1;  /* WEIR_FLOW_RESERVE is charged for us */
+	bool dying : 1;     /* ended inside drain; the rest follows when it returns */
+	bool failing : 1;   /* and it was by weir_consumer_fail() */
+	bool again : 1;     /* weir_valve_ready() came inside drain */
+};
+
+/* A valve's consumer table, for one who overrides a member in a copy of it. */
+WEIR_API extern const struct weir_consumer_ops weir_valve_consumer_ops;
+
+/* Prepare caller-owned storage: open, empty, default marks. */
+WEIR_API void weir_valve_init(struct weir_valve *v, const struct weir_valve_ops *ops,
+			      struct weir_context *ctx);
+
+/* Let go of all that is held, silently: the registered producer, if any, is
+ * stopped with WEIR_ECLOSED first.  For one whose owner is closed before its end. */
+WEIR_API void weir_valve_fini(struct weir_valve *v);
+
+/*
+ * Set the marks, in bytes; may be called at any time, and signals at once.
+ * Returns  0, or -EINVAL unless 0 <= low < high <= limit.
+ */
+WEIR_API WEIR_MUST_USE int weir_valve_set_marks(struct weir_valve *v, size_t high, size_t low,
+						size_t limit);
+
+/* How long a finish waits for a registered producer, in nanoseconds; WEIR_NEVER
+ * for ever. */
+WEIR_API void weir_valve_set_finish_wait(struct weir_valve *v, uint64_t ns);
+
+/* The implementation can take bytes again: drain what is held now. */
+WEIR_API void weir_valve_ready(struct weir_valve *v);
+
+/* `end(v, 0)` is complete (`why` 0), or failed (a negative code). */
+WEIR_API void weir_valve_done(struct weir_valve *v, int why);
+
+/* The other side is gone for the reason `why` (negative): drop what is held, stop
+ * the producer, tell the listener.  Does nothing after the end. */
+WEIR_API void weir_valve_die(struct weir_valve *v, int why);
+
+/* Add a reason to hold the producer, or remove one. */
+WEIR_API void weir_valve_hold(struct weir_valve *v, enum weir_hold reason);
+WEIR_API void weir_valve_release(struct weir_valve *v, enum weir_hold reason);
+
+/* Bytes held. */
+static inline size_t weir_valve_held(const struct weir_valve *v)
+{
+	return v->queue.bytes;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif

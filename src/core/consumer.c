@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* The shared half of every consumer: dispatch, the binding, the listener. */
+#include "weir/impl/consumer.h"
+
+#include <assert.h>
+
+void weir_consumer_init(struct weir_consumer *c, const struct weir_consumer_ops *ops)
+{
+	assert(ops->name && ops->register_producer && ops->unregister_producer && ops->write);
+	assert(ops->give && ops->finish && ops->fail && ops->room && ops->wake && ops->state);
+	*c = (struct weir_consumer){.ops = ops};
+}
+
+int weir_consumer_register(struct weir_consumer *c, struct weir_producer *p, enum weir_mode mode)
+{
+	if (c->producer || p->consumer)
+		return WEIR_EBUSY;
+	return c->ops->register_producer(c, p, mode);
+}
+
+void weir_consumer_unregister(struct weir_consumer *c)
+{
+	if (c->producer)
+		c->ops->unregister_producer(c);
+}
+
+struct weir_producer *weir_consumer_producer(const struct weir_consumer *c)
+{
+	return c->producer;
+}
+
+int weir_consumer_write(struct weir_consumer *c, const void *data, size_t len)
+{
+	return c->ops->write(c, data, len);
+}
+
+int weir_consumer_give(struct weir_consumer *c, struct weir_chunk *chunk)
+{
+	return c->ops->give(c, chunk);
+}
+
+void weir_consumer_finish(struct weir_consumer *c)
+{
+	c->ops->finish(c);
+}
+
+void weir_consumer_fail(struct weir_consumer *c, int why)
+{
+	c->ops->fail(c, why);
+}
+
+size_t weir_consumer_room(struct weir_consumer *c)
+{
+	return c->ops->room(c);
+}
+
+void weir_consumer_wake(struct weir_consumer *c)
+{
+	c->ops->wake(c);
+}
+
+void weir_consumer_state(const struct weir_consumer *c, struct weir_consumer_state *out)
+{
+	c->ops->state(c, out);
+}
+
+void weir_consumer_on_end(struct weir_consumer *c, void (*fn)(void *arg, int why), void *arg)
+{
+	c->on_end = fn;
+	c->on_end_arg = arg;
+}
+
+void weir_consumer_ended(struct weir_consumer *c, int why)
+{
+	void (*fn)(void *arg, int why) = c->on_end;
+
+	c->on_end = NULL;
+	if (fn)
+		fn(c->on_end_arg, why);
+}
+
+void weir_consumer_bind(struct weir_consumer *c, struct weir_producer *p, enum weir_mode mode)
+{
+	c->producer = p;
+	p->consumer = c;
+	p->mode = mode;
+	p->ops->start(p);
+}
+
+struct weir_producer *weir_consumer_unbind(struct weir_consumer *c)
+{
+	struct weir_producer *p = c->producer;
+
+	c->producer = NULL;
+	if (p)
+		p->consumer = NULL;
+	return p;
+}

@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A join is a consumer in front of the sink and a producer behind the source: each call
+ * passes through it, so it sees every byte, pause and end without either side knowing.
+ * What the sink says last, when it has ended, makes the outcome.
+ */
+#include "weir/join.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "weir/context.h"
+#include "weir/impl/consumer.h"
+
+struct weir_join {
+	struct weir_consumer front; /* what the source writes to */
+	struct weir_producer back;  /* what the sink pauses */
+	struct weir_context *ctx;
+	struct weir_consumer *sink;
+	struct weir_join_options options;
+	struct weir_task done;
+	struct weir_timer idle;
+	uint64_t in;
+	uint64_t sink_base; /* what the sink had accepted before us */
+	uint64_t started, ended;
+	uint64_t active; /* when the source last gave a byte or was let go; only for `idle` */
+	uint64_t paused_at, pauses;
+	uint64_t held_ns[WEIR_CAUSES];
+	uint64_t seen_at, seen_out; /* by the last weir_join_progress() */
+	struct weir_outcome outcome;
+	enum weir_end verdict; /* what the outcome will be, once the sink has ended */
+	int cause;
+	enum weir_cause held_by;
+	bool sink_paused, user_paused, paused;
+	bool source_done; /* finished, failed or stopped */
+};
+
+static struct weir_join *join_from_front(struct weir_consumer *c)
+{
+	return (struct weir_join *)c;
+}
+
+static struct weir_join *join_from_back(struct weir_producer *p)
+{
+	return (struct weir_join *)((char *)p - offsetof(struct weir_join, back));
+}
+
+/* ---- pauses, and whose they are ---- */
+
+static enum weir_cause cause_of(struct weir_join *j)
+{
+	struct weir_consumer_state s;
+
+	if (j->user_paused)
+		return WEIR_CAUSE_USER;
+	weir_consumer_state(j->sink, &s);
+	if (s.holds & WEIR_HOLD_USER)
+		return WEIR_CAUSE_USER;
+	if (s.holds & WEIR_HOLD_RATE)
+		return WEIR_CAUSE_RATE;
+	return s.holds & WEIR_HOLD_BUDGET ? WEIR_CAUSE_BUDGET : WEIR_CAUSE_FULL;
+}
+
+static void close_interval(struct weir_join *j)
+{
+	if (!j->paused)
+		return;
+	j->paused = false;
+	j->held_ns[j->held_by] += weir_context_now(j->ctx) - j->paused_at;
+}
+
+static void watch_idle(struct weir_join *j)
+{
+	if (!j->options.idle_ns)
+		return;
+	j->active = weir_context_now(j->ctx);
+	weir_timer_set(j->ctx, &j->idle, j->active + j->options.idle_ns);
+}
+
+/* The two who may pause the source are a set: it is let go when both have. */
+static void update_pause(struct weir_join *j)
+{
+	struct weir_producer *source = j->front.producer;
+	bool paused = j->sink_paused || j->user_paused;
+
+	if (paused == j->paused || j->source_done)
+		return;
+	if (paused) {
+		j->paused = true;
+		j->pauses++;
+		j->held_by = cause_of(j);
+		j->paused_at = weir_context_now(j->ctx);
+		weir_timer_cancel(j->ctx, &j->idle);
+		if (source && j->back.mode == WEIR_PUSH)
+			source->ops->pause(source);
+		return;
+	}
+	close_interval(j);
+	watch_idle(j);
+	if (j->back.mode == WEIR_PULL)
+		weir_consumer_wake(j->sink);
+	else if (source)
+		source->ops->resume(source);
+}
+
+static void back_pause(struct weir_producer *p)
+{
+	struct weir_join *j = join_from_back(p);
+
+	j->sink_paused = true;
+	update_pause(j);
+}
+
+static void back_resume(struct weir_producer *p)
+{
+	struct weir_join *j = join_from_back(p);
+	struct weir_producer *source = j->front.producer;
+
+	if (p->mode == WEIR_PULL) {
+		if (source && !j->user_paused)
+			source->ops->resume(source);
+		return;
+	}
+	j->sink_paused = false;
+	update_pause(j);
+}
+
+/* ---- the end ---- */
+
+static void source_is_done(struct weir_join *j)
+{
+	j->source_done = true;
+	close_interval(j);
+	weir_timer_cancel(j->ctx, &j->idle);
+}
+
+/* Let the source go, telling it. */
+static void stop_source(struct weir_join *j, int why)
+{
+	struct weir_producer *source = weir_consumer_unbind(&j->front);
+
+	source_is_done(j);
+	if (source)
+		source->ops->stop(source, why);
+}
+
+static uint64_t delivered(const struct weir_join *j, const struct weir_consumer_state *s)
+{
+	return s->out > j->sink_base ? s->out - j->sink_base : 0;
+}
+
+static void complete(struct weir_join *j, enum weir_end end, int cause)
+{
+	struct weir_consumer_state s;
+	uint64_t out;
+
+	if (j->outcome.end != WEIR_RUNNING)
+		return;
+	weir_consumer_state(j->sink, &s);
+	out = delivered(j, &s);
+	j->ended = weir_context_now(j->ctx);
+	j->outcome = (struct weir_outcome){
+		.end = end,
+		.cause = cause,
+		.offset = out,
+		.in = j->in,
+		.dropped = s.ended ? j->in - out : 0,
+	};
+	if (j->options.on_done)
+		weir_task_queue(j->ctx, &j->done);
+}
+
+static void run_done(struct weir_task *task)
+{
+	struct weir_join *j = (struct weir_join *)((char *)task - offsetof(struct weir_join, done));
+
+	j->options.on_done(j, &j->outcome, j->options.arg);
+}
+
+static void back_stop(struct weir_producer *p, int why)
+{
+	stop_source(join_from_back(p), why);
+}
+
+static void on_sink_end(void *arg, int why)
+{
+	struct weir_join *j = arg;
+
+	stop_source(j, why < 0 ? why : WEIR_ECLOSED);
+	if (j->verdict != WEIR_RUNNING && (why == 0 || j->verdict != WEIR_FINISHED))
+		complete(j, j->verdict, j->cause);
+	else
+		complete(j, WEIR_SINK_FAILED, why < 0 ? why : WEIR_ECLOSED);
+}
+
+static void judge(struct weir_join *j, enum weir_end verdict, int cause)
+{
+	if (j->verdict == WEIR_RUNNING) {
+		j->verdict = verdict;
+		j->cause = cause;
+	}
+}
+
+static void front_finish(struct weir_consumer *c)
+{
+	struct weir_join *j = join_from_front(c);
+
+	if (j->source_done)
+		return;
+	source_is_done(j);
+	judge(j, WEIR_FINISHED, 0);
+	weir_consumer_unregister(j->sink);
+	if (!j->options.keep_open) {
+		weir_consumer_finish(j->sink);
+		return;
+	}
+	weir_consumer_on_end(j->sink, NULL, NULL);
+	complete(j, WEIR_FINISHED, 0);
+}
+
+static void front_fail(struct weir_consumer *c, int why)
+{
+	struct weir_join *j = join_from_front(c);
+
+	assert(why < 0);
+	if (j->source_done)
+		return;
+	judge(j, WEIR_SOURCE_FAILED, why);
+	stop_source(j, why);
+	weir_consumer_unregister(j->sink);
+	weir_consumer_fail(j->sink, why);
+}
+
+void weir_join_stop(struct weir_join *j, int why)
+{
+	assert(why < 0);
+	if (j->outcome.end != WEIR_RUNNING)
+		return;
+	j->verdict = WEIR_STOPPED;
+	j->cause = why;
+	stop_source(j, why);
+	weir_consumer_unregister(j->sink);
+	weir_consumer_fail(j->sink, why);
+}
+
+static void run_idle(struct weir_timer *timer)
+{
+	struct weir_join *j = (struct weir_join *)((char *)timer - offsetof(struct weir_join, idle));
+	uint64_t due = j->active + j->options.idle_ns;
+
+	if (weir_context_now(j->ctx) < due)
+		weir_timer_set(j->ctx, &j->idle, due);
+	else
+		weir_join_stop(j, WEIR_EIDLE);
+}
+
+/* ---- bytes ---- */
+
+static int passed(struct weir_join *j, size_t len, int rc)
+{
+	if (rc == 0) {
+		j->in += len;
+		if (j->options.idle_ns)
+			j->active = weir_context_now(j->ctx);
+	}
+	return rc;
+}
+
+static int front_write(struct weir_consumer *c, const void *data, size_t len)
+{
+	struct weir_join *j = join_from_front(c);
+
+	if (j->source_done)
+		return WEIR_ECLOSED;
+	return passed(j, len, weir_consumer_write(j->sink, data, len));
+}
+
+static int front_give(struct weir_consumer *c, struct weir_chunk *chunk)
+{
+	struct weir_join *j = join_from_front(c);
+	size_t len = chunk->len;
+
+	if (j->source_done)
+		return WEIR_ECLOSED;
+	return passed(j, len, weir_consumer_give(j->sink, chunk));
+}
+
+static int front_register(struct weir_consumer *c, struct weir_producer *p, enum weir_mode mode)
+{
+	struct weir_join *j = join_from_front(c);
+
+	if (j->source_done || mode != j->back.mode) {
+		p->ops->stop(p, WEIR_ECLOSED);
+		return WEIR_ECLOSED;
+	}
+	weir_consumer_bind(c, p, mode);
+	if (mode == WEIR_PULL)
+		weir_consumer_wake(j->sink);
+	else if (j->paused)
+		p->ops->pause(p);
+	return 0;
+}
+
+static void front_unregister(struct weir_consumer *c)
+{
+	weir_consumer_unbind(c);
+}
+
+static size_t front_room(struct weir_consumer *c)
+{
+	struct weir_join *j = join_from_front(c);
+
+	return j->source_done || j->user_paused ? 0 : weir_consumer_room(j->sink);
+}
+
+static void front_wake(struct weir_consumer *c)
+{
+	weir_consumer_wake(join_from_front(c)->sink);
+}
+
+static void front_state(const struct weir_consumer *c, struct weir_consumer_state *out)
+{
+	weir_consumer_state(((const struct weir_join *)c)->sink, out);
+}
+
+static const struct weir_consumer_ops front_ops = {
+	.name = "join",
+	.register_producer = front_register,
+	.unregister_producer = front_unregister,
+	.write = front_write,
+	.give = front_give,
+	.finish = front_finish,
+	.fail = front_fail,
+	.room = front_room,
+	.wake = front_wake,
+	.state = front_state,
+};
+
+static const struct weir_producer_ops back_ops = {
+	.name = "join",
+	.start = weir_producer_pass_start,
+	.pause = back_pause,
+	.resume = back_resume,
+	.stop = back_stop,
+};
+
+/* ---- for the caller ---- */
+
+int weir_join_create(struct weir_context *ctx, struct weir_producer *source,
+		     struct weir_consumer *sink, const struct weir_join_options *options,
+		     struct weir_join **out)
+{
+	struct weir_consumer_state s;
+	struct weir_join *j;
+	int rc;
+
+	if (source->consumer || sink->producer)
+		return WEIR_EBUSY;
+	j = calloc(1, sizeof(*j));
+	if (!j)
+		return -ENOMEM;
+	weir_consumer_init(&j->front, &front_ops);
+	weir_producer_init(&j->back, &back_ops, source->mode);
+	weir_consumer_state(sink, &s);
+	j->ctx = ctx;
+	j->sink = sink;
+	j->sink_base = s.in;
+	if (options)
+		j->options = *options;
+	j->done.run = run_done;
+	j->idle.run = run_idle;
+	j->started = j->seen_at = weir_context_now(ctx);
+
+	/* The source first: the sink may ask it for bytes, or pause it, at once. */
+	weir_consumer_bind(&j->front, source, source->mode);
+	weir_consumer_on_end(sink, on_sink_end, j);
+	watch_idle(j);
+	rc = weir_consumer_register(sink, &j->back, source->mode);
+	if (rc < 0) {
+		stop_source(j, rc);
+		weir_consumer_on_end(sink, NULL, NULL);
+		weir_task_cancel(&j->done);
+		free(j);
+		return rc;
+	}
+	*out = j;
+	return 0;
+}
+
+void weir_join_pause(struct weir_join *j)
+{
+	j->user_paused = true;
+	update_pause(j);
+}
+
+void weir_join_resume(struct weir_join *j)
+{
+	j->user_paused = false;
+	update_pause(j);
+}
+
+void weir_join_progress(struct weir_join *j, struct weir_progress *out)
+{
+	bool over = j->outcome.end != WEIR_RUNNING;
+	uint64_t now = over ? j->ended : weir_context_now(j->ctx);
+	struct weir_consumer_state s = {0};
+
+	*out = (struct weir_progress){
+		.in = j->in,
+		.out = j->outcome.offset,
+		.dropped = j->outcome.dropped,
+		.elapsed_ns = now - j->started,
+		.paused = j->paused,
+		.cause = j->held_by,
+		.pauses = j->pauses,
+	};
+	if (!over) {
+		weir_consumer_state(j->sink, &s);
+		out->out = delivered(j, &s);
+		out->dropped = s.ended ? j->in - out->out : 0;
+	}
+	out->held = out->in - out->out - out->dropped;
+	for (int i = 0; i < WEIR_CAUSES; i++)
+		out->held_ns[i] = j->held_ns[i];
+	if (j->paused)
+		out->held_ns[j->held_by] += now - j->paused_at;
+	if (out->elapsed_ns)
+		out->mean_rate = (double)out->out * 1e9 / (double)out->elapsed_ns;
+	out->rate = out->mean_rate;
+	if (now > j->seen_at)
+		out->rate = (double)(out->out - j->seen_out) * 1e9 / (double)(now - j->seen_at);
+	j->seen_at = now;
+	j->seen_out = out->out;
+}
+
+void weir_join_outcome(const struct weir_join *j, struct weir_outcome *out)
+{
+	*out = j->outcome;
+}
+
+void weir_join_destroy(struct weir_join *j)
+{
+	if (!j)
+		return;
+	j->options.on_done = NULL;
+	weir_join_stop(j, WEIR_ESTOPPED);
+	weir_task_cancel(&j->done);
+	weir_timer_cancel(j->ctx, &j->idle);
+	free(j);
+}
+
+const char *weir_end_name(enum weir_end end)
+{
+	static const char *const names[] = {
+		[WEIR_RUNNING] = "running",	      [WEIR_FINISHED] = "finished",
+		[WEIR_SOURCE_FAILED] = "source failed", [WEIR_SINK_FAILED] = "sink failed",
+		[WEIR_STOPPED] = "stopped",
+	};
+
+	return names[end];
+}
+
+const char *weir_cause_name(enum weir_cause cause)
+{
+	static const char *const names[WEIR_CAUSES] = {
+		[WEIR_CAUSE_FULL] = "full",
+		[WEIR_CAUSE_BUDGET] = "budget",
+		[WEIR_CAUSE_RATE] = "rate",
+		[WEIR_CAUSE_USER] = "user",
+	};
+
+	return names[cause];
+}
