@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_IMPL_TRANSPORT_H
+#define WEIR_IMPL_TRANSPORT_H
+/* impl/transport.h -- for those who write a transport or an opening. */
+#include "weir/impl/valve.h"
+#include "weir/transport.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define WEIR_NAME_MAX 128
+
+/* What a kind of transport does.  Every member is mandatory. */
+struct weir_transport_ops {
+	const char *name;
+
+	/*
+	 * Close now.  The dispatcher has failed the sink and ended the source; let go
+	 * of descriptors and handles, and of the memory in a later turn.
+	 */
+	void (*close)(struct weir_transport *t);
+};
+
+/* Embed this as the first member, named `base`. */
+struct weir_transport {
+	const struct weir_transport_ops *ops;
+	struct weir_consumer *sink;   /* or NULL */
+	struct weir_valve *valve;     /* the sink's, if it has one, or NULL */
+	struct weir_producer *source; /* or NULL */
+	int64_t length;               /* bytes, or -1 */
+	char *text;                   /* the name; heap, released by the dispatcher; or NULL */
+	bool half_closes;
+};
+
+/* Prepare storage: nothing in, nothing out, length unknown. */
+WEIR_API void weir_transport_init(struct weir_transport *t, const struct weir_transport_ops *ops);
+
+/* Set the name, printf-like; a name that cannot be allocated falls back to ops->name. */
+WEIR_API void weir_transport_set_name(struct weir_transport *t, const char *format, ...)
+#if defined(__GNUC__)
+	__attribute__((format(printf, 2, 3)))
+#endif
+	;
+
+/* An opening under way.  Embed this as the first member, named `base`. */
+struct weir_opening {
+	void (*cancel)(struct weir_opening *opening);
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_PIPE_H
+#define WEIR_PIPE_H
+/*
+ * pipe.h -- pipes, FIFOs and any other descriptor that can be polled.
+ *
+ * A pipe's sink cannot tell a failure: its reader sees an end of file either way.
+ */
+#include "weir/transport.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * Make a transport of descriptors that the caller has open: `in` to read and `out` to
+ * write, either of them -1, or the same socket twice.  They are set non-blocking.
+ *
+ * Owns     on success the transport closes them; on failure the caller keeps them.
+ * Returns  0 and the transport in *out; -EBADF; -EPERM for one that cannot be
+ *          polled (a regular file: use file.h); -ENOMEM.
+ */
+WEIR_API WEIR_MUST_USE int weir_pipe_adopt(struct weir_loop *loop, int in, int out,
+					   struct weir_transport **t);
+
+/* A pair of transports with an operating system pipe between them: *reader's source
+ * gives what *writer's sink takes. */
+WEIR_API WEIR_MUST_USE int weir_pipe_pair(struct weir_loop *loop, struct weir_transport **reader,
+					  struct weir_transport **writer);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

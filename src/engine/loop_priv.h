@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_ENGINE_LOOP_PRIV_H
+#define WEIR_ENGINE_LOOP_PRIV_H
+/* loop_priv.h -- the loop's inside, for the engine and the transports. */
+#include <uv.h>
+
+#include "weir/loop.h"
+
+#define WEIR__SCRATCH_MIN ((size_t)64 << 10)
+#define WEIR__SCRATCH_MAX ((size_t)1 << 20)
+
+struct weir__signal;
+
+struct weir_loop {
+	struct weir_context ctx;
+	struct weir_budget budget;
+	uv_loop_t *uv;
+	uv_loop_t own;       /* what `uv` points to, unless it is the caller's */
+	bool is_own;
+	uv_idle_t idle;      /* active while tasks wait: the loop must not sleep */
+	uv_check_t check;    /* runs the tasks after each poll */
+	uv_timer_t timer;    /* the context's next deadline */
+	uint64_t timer_at;   /* what `timer` is set to, ns; WEIR_NEVER if it is not */
+	unsigned char *scratch;
+	size_t scratch_size; /* charged to the budget */
+	size_t objects;      /* transports, listeners, openings whose memory is not yet released */
+	struct weir__signal *signals;
+};
+
+/*
+ * The buffer that all reads of this loop share, of at least `want` bytes if memory
+ * and budget allow, else smaller: *size says.  Its content lasts until the next read.
+ * NULL only when not even the smallest can be had.
+ */
+unsigned char *weir__loop_scratch(struct weir_loop *loop, size_t want, size_t *size);
+
+/* Count an object whose memory lives until a close callback; the loop's destruction
+ * runs until all have been released. */
+void weir__loop_retain(struct weir_loop *loop);
+void weir__loop_release(struct weir_loop *loop);
+
+#endif

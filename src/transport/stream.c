@@ -1,0 +1,572 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A transport on descriptors that can be polled.  One port is one descriptor and its
+ * poll handle; a socket has one port for both directions, a pair of pipes has two.
+ *
+ * Errors of a socket belong to both directions, but the kernel tells them once: what a
+ * write or a poll learns is kept, so that a read that finds the end of the data can tell
+ * a reset from an orderly end (HALF-4).
+ */
+#include "transport/stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "engine/loop_priv.h"
+
+/* How long a closed socket whose bytes have all gone waits for the peer's end, throwing
+ * away what it still sends: closing with unread bytes would be a reset, which can take
+ * back from the peer what it has not yet read. */
+#define LINGER_NS (2 * WEIR_NS_PER_S)
+
+struct port {
+	uv_poll_t poll;
+	struct weir__stream *stream;
+	int fd;
+	int armed; /* events that the poll handle watches */
+	bool keep; /* the descriptor is not ours */
+	bool open;
+};
+
+struct weir__stream {
+	struct weir_transport base;
+	struct weir_valve valve;
+	struct weir_producer source;
+	struct weir_loop *loop;
+	const struct weir__stream_hooks *hooks;
+	void *owner;
+	struct port *rd, *wr; /* NULL without one; equal for a socket */
+	uint32_t read_size;   /* bytes to ask for; grows while reads fill it */
+	int error;            /* of the socket, learnt elsewhere than in read; negative */
+	uint8_t handles;      /* poll handles not yet closed */
+	uint8_t hung;         /* see watch() */
+	bool is_socket : 1;
+	bool resets : 1;
+	bool paused : 1;
+	bool eof : 1;     /* the end was read, or reading failed */
+	bool reading : 1; /* inside read_some() */
+	bool closing : 1;
+	bool lingering : 1;
+	struct port ports[];
+};
+
+static const struct weir__stream_hooks no_hooks;
+
+static struct weir__stream *stream_from_valve(struct weir_valve *v)
+{
+	return (struct weir__stream *)((char *)v - offsetof(struct weir__stream, valve));
+}
+
+static struct weir__stream *stream_from_source(struct weir_producer *p)
+{
+	return (struct weir__stream *)((char *)p - offsetof(struct weir__stream, source));
+}
+
+struct weir__stream *weir__stream_from_transport(struct weir_transport *t)
+{
+	return (struct weir__stream *)t;
+}
+
+struct weir_transport *weir__stream_transport(struct weir__stream *s)
+{
+	return &s->base;
+}
+
+void *weir__stream_owner(const struct weir__stream *s)
+{
+	return s->owner;
+}
+
+/* ---- what the poll watches ---- */
+
+static void on_poll(uv_poll_t *handle, int status, int events);
+
+static bool wants_read(const struct weir__stream *s)
+{
+	return s->lingering || (s->source.consumer && !s->paused && !s->eof);
+}
+
+static bool sink_open(const struct weir__stream *s)
+{
+	return s->wr && s->valve.life != WEIR_ENDED && s->valve.life != WEIR_FLUSHING;
+}
+
+/*
+ * Watch what is wanted now; with nothing wanted, watch for the death of the other side
+ * while the sink would want to know.  `hung` counts what that has told: after a peer's
+ * end of writing (which would be told again for ever) only errors and hang-ups are left,
+ * which come whatever is asked for; urgent data stands for asking for nothing.
+ */
+static void watch(struct weir__stream *s, struct port *port)
+{
+	int events = 0;
+
+	if (!port || !port->open)
+		return;
+	if (port == s->rd && wants_read(s))
+		events |= UV_READABLE;
+	if (port == s->wr && s->valve.blocked && sink_open(s))
+		events |= UV_WRITABLE;
+	if (!events && s->hung < 2 && port == s->wr && sink_open(s))
+		events = s->hung == 0 ? UV_DISCONNECT : UV_PRIORITIZED;
+	if (events == port->armed)
+		return;
+	port->armed = events;
+	if (events)
+		uv_poll_start(&port->poll, events, on_poll);
+	else
+		uv_poll_stop(&port->poll);
+}
+
+static void watch_all(struct weir__stream *s)
+{
+	watch(s, s->rd);
+	if (s->wr != s->rd)
+		watch(s, s->wr);
+}
+
+static void on_port_closed(uv_handle_t *handle)
+{
+	struct weir__stream *s = ((struct port *)handle)->stream;
+
+	if (--s->handles > 0 || !s->closing)
+		return;
+	weir__loop_release(s->loop);
+	free(s);
+}
+
+static void close_port(struct port *port)
+{
+	if (!port || !port->open)
+		return;
+	port->open = false;
+	port->armed = 0;
+	uv_close((uv_handle_t *)&port->poll, on_port_closed);
+	if (!port->keep)
+		close(port->fd);
+}
+
+/* ---- reading ---- */
+
+void weir__stream_source_end(struct weir__stream *s, int why)
+{
+	s->eof = true;
+	weir_producer_end(&s->source, why);
+}
+
+static void source_failed(struct weir__stream *s, int why)
+{
+	weir__stream_source_end(s, why);
+	/* A socket's error is the end of both directions. */
+	if (s->rd == s->wr)
+		weir_valve_die(&s->valve, why);
+}
+
+static void source_eof(struct weir__stream *s)
+{
+	s->eof = true;
+	if (s->error)
+		weir__stream_source_end(s, s->error);
+	else if (s->hooks->on_eof)
+		s->hooks->on_eof(s);
+	else
+		weir__stream_source_end(s, 0);
+}
+
+static ssize_t receive(const struct weir__stream *s, void *data, size_t len)
+{
+	ssize_t n;
+
+	do {
+		n = s->is_socket ? recv(s->rd->fd, data, len, MSG_DONTWAIT)
+				 : read(s->rd->fd, data, len);
+	} while (n < 0 && errno == EINTR);
+	return n;
+}
+
+/* How much to ask for next: more while reads fill it and the sink keeps up, the least
+ * when it does not. */
+static void adapt(struct weir__stream *s, bool filled, bool kept_up)
+{
+	if (!kept_up)
+		s->read_size = WEIR__SCRATCH_MIN;
+	else if (filled && s->read_size < WEIR__SCRATCH_MAX)
+		s->read_size *= 2;
+}
+
+/* Read until there is no more, the consumer has enough, or the turn is over. */
+static void read_some(struct weir__stream *s)
+{
+	for (size_t total = 0; wants_read(s) && total < s->loop->ctx.quantum; ) {
+		struct weir_consumer *c = s->source.consumer;
+		size_t room = weir_consumer_room(c);
+		size_t size, want;
+		unsigned char *data;
+		ssize_t n;
+		int rc;
+
+		if (room == 0 || !wants_read(s))
+			return;
+		want = room < s->read_size ? room : s->read_size;
+		data = weir__loop_scratch(s->loop, want, &size);
+		want = want < size ? want : size;
+		n = receive(s, data, want);
+		if (n < 0) {
+			if (errno != EAGAIN && errno != EWOULDBLOCK)
+				source_failed(s, s->error ? s->error : -errno);
+			return;
+		}
+		if (n == 0) {
+			source_eof(s);
+			return;
+		}
+		total += (size_t)n;
+		rc = weir_consumer_write(c, data, (size_t)n);
+		if (rc < 0 && s->source.consumer)
+			weir__stream_source_end(s, rc);
+		adapt(s, (size_t)n == want,
+		      wants_read(s) && weir_consumer_room(s->source.consumer) >= room);
+		if ((size_t)n < want)
+			return;
+	}
+}
+
+static void source_start(struct weir_producer *p)
+{
+	struct weir__stream *s = stream_from_source(p);
+
+	s->paused = false;
+	watch(s, s->rd);
+}
+
+static void source_pause(struct weir_producer *p)
+{
+	/* The watch stays until it next wakes us: often a resume is faster. */
+	stream_from_source(p)->paused = true;
+}
+
+static void source_resume(struct weir_producer *p)
+{
+	struct weir__stream *s = stream_from_source(p);
+
+	s->paused = false;
+	watch(s, s->rd);
+}
+
+static void source_stop(struct weir_producer *p, int why)
+{
+	struct weir__stream *s = stream_from_source(p);
+
+	s->eof = true;
+	if (s->hooks->on_stopped && !s->closing)
+		s->hooks->on_stopped(s, why);
+	/* Nobody reads a pipe any more: let its writer know. */
+	if (s->rd != s->wr)
+		close_port(s->rd);
+	else
+		watch(s, s->rd);
+}
+
+static const struct weir_producer_ops source_ops = {
+	.name = "stream",
+	.start = source_start,
+	.pause = source_pause,
+	.resume = source_resume,
+	.stop = source_stop,
+};
+
+/* ---- writing ---- */
+
+static ssize_t transmit(const struct weir__stream *s, const struct weir_chunk *chunks,
+			size_t count)
+{
+	struct iovec iov[WEIR_DRAIN_MAX];
+	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = count};
+	int fd = s->wr->fd;
+
+	if (count == 1)
+		return s->is_socket ? send(fd, chunks->data, chunks->len,
+					   MSG_NOSIGNAL | MSG_DONTWAIT)
+				    : write(fd, chunks->data, chunks->len);
+	for (size_t i = 0; i < count; i++) {
+		iov[i].iov_base = (void *)(uintptr_t)chunks[i].data;
+		iov[i].iov_len = chunks[i].len;
+	}
+	return s->is_socket ? sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT)
+			    : writev(fd, iov, (int)count);
+}
+
+static int64_t sink_drain(struct weir_valve *v, const struct weir_chunk *chunks, size_t count)
+{
+	struct weir__stream *s = stream_from_valve(v);
+	size_t offered = 0;
+	ssize_t n;
+
+	do {
+		n = transmit(s, chunks, count);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
+		/* EPIPE says only that writing is over; a reset is the reader's business too. */
+		if (s->is_socket && errno != EPIPE)
+			s->error = -errno;
+		return -errno;
+	}
+	if (n < 0)
+		n = 0;
+	for (size_t i = 0; i < count; i++)
+		offered += chunks[i].len;
+	if ((size_t)n < offered && !(s->wr->armed & UV_WRITABLE)) {
+		v->blocked = true;
+		watch(s, s->wr);
+	}
+	return n;
+}
+
+static void sink_finish(struct weir__stream *s)
+{
+	int rc = 0;
+
+	if (s->is_socket)
+		rc = shutdown(s->wr->fd, SHUT_WR) < 0 ? -errno : 0;
+	if (s->wr != s->rd)
+		close_port(s->wr);
+	if (rc == 0 && s->hooks->on_finished)
+		s->hooks->on_finished(s);
+	else
+		weir_valve_done(&s->valve, rc);
+	watch_all(s);
+}
+
+static void sink_end(struct weir_valve *v, int why)
+{
+	struct weir__stream *s = stream_from_valve(v);
+
+	if (why == 0) {
+		sink_finish(s);
+		return;
+	}
+	if (s->hooks->on_failed)
+		s->hooks->on_failed(s, why);
+	if (s->resets && s->wr->open && !(why == WEIR_ECLOSED && v->in == 0)) {
+		struct linger abort = {.l_onoff = 1, .l_linger = 0};
+
+		setsockopt(s->wr->fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
+	}
+	close_port(s->wr);
+	if (s->rd == s->wr)
+		weir__stream_source_end(s, -ECONNABORTED);
+}
+
+static const struct weir_valve_ops sink_ops = {
+	.name = "stream",
+	.drain = sink_drain,
+	.end = sink_end,
+};
+
+/* ---- events ---- */
+
+static int socket_error(int fd)
+{
+	int error = 0;
+	socklen_t size = sizeof(error);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
+		return -errno;
+	return -error;
+}
+
+/* The poll told of an error or hang-up, and neither reading nor writing has met it. */
+static void port_hung(struct weir__stream *s, struct port *port)
+{
+	int error = 0;
+
+	if (port != s->wr || !sink_open(s))
+		return;
+	s->hung++;
+	if (s->is_socket) {
+		error = socket_error(port->fd);
+		if (error)
+			s->error = error;
+	}
+	if (error || !s->is_socket || s->hung > 1)
+		weir_valve_die(&s->valve, error ? error : -EPIPE);
+}
+
+static void discard(struct weir__stream *s);
+
+static void on_poll(uv_poll_t *handle, int status, int events)
+{
+	struct port *port = (struct port *)handle;
+	struct weir__stream *s = port->stream;
+	/* An error comes with the poll handle stopped. */
+	bool hung = status < 0 || (events & (UV_DISCONNECT | UV_PRIORITIZED));
+
+	if (status < 0) {
+		port->armed = 0;
+		events = UV_READABLE | UV_WRITABLE;
+	}
+	if (s->lingering) {
+		discard(s);
+		return;
+	}
+	if (port == s->rd && (events & UV_READABLE) && wants_read(s))
+		read_some(s);
+	if (port->open && port == s->wr && (events & UV_WRITABLE) && s->valve.blocked)
+		weir_valve_ready(&s->valve);
+	if (port->open && hung && !(port == s->rd && wants_read(s)))
+		port_hung(s, port);
+	watch_all(s);
+}
+
+/* ---- making and closing ---- */
+
+static void close_now(struct weir__stream *s)
+{
+	s->lingering = false;
+	close_port(s->rd);
+	if (s->wr != s->rd)
+		close_port(s->wr);
+}
+
+/* The valve has ended, and its timer is free for this. */
+static void run_linger(struct weir_timer *timer)
+{
+	close_now(stream_from_valve((struct weir_valve *)((char *)timer -
+							  offsetof(struct weir_valve, deadline))));
+}
+
+static void discard(struct weir__stream *s)
+{
+	size_t size;
+	unsigned char *data = weir__loop_scratch(s->loop, WEIR__SCRATCH_MIN, &size);
+	ssize_t n = receive(s, data, size);
+
+	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))) {
+		watch(s, s->rd);
+		return;
+	}
+	weir_timer_cancel(&s->loop->ctx, &s->valve.deadline);
+	close_now(s);
+}
+
+void weir__stream_close(struct weir_transport *t)
+{
+	struct weir__stream *s = (struct weir__stream *)t;
+	/* Everything was sent, and the peer may not have read it yet. */
+	bool linger = s->resets && s->rd && s->rd == s->wr && s->rd->open && !s->eof &&
+		      s->valve.life == WEIR_ENDED && s->valve.why == 0;
+
+	if (s->hooks->on_close)
+		s->hooks->on_close(s);
+	s->hooks = &no_hooks;
+	weir_valve_fini(&s->valve);
+	s->closing = true;
+	if (linger) {
+		s->lingering = true;
+		s->valve.deadline.run = run_linger;
+		weir_timer_set(&s->loop->ctx, &s->valve.deadline,
+			       weir_context_now(&s->loop->ctx) + LINGER_NS);
+		discard(s);
+		return;
+	}
+	close_now(s);
+	if (s->handles == 0) {
+		weir__loop_release(s->loop);
+		free(s);
+	}
+}
+
+static const struct weir_transport_ops stream_ops = {
+	.name = "stream",
+	.close = weir__stream_close,
+};
+
+static int open_port(struct weir__stream *s, struct port *port, int fd, bool keep)
+{
+	int rc = uv_poll_init(s->loop->uv, &port->poll, fd);
+
+	if (rc < 0)
+		return rc;
+	port->stream = s;
+	port->fd = fd;
+	port->keep = keep;
+	port->open = true;
+	s->handles++;
+	return 0;
+}
+
+/* A half-made stream: give the descriptors back to the caller. */
+static void unmake(struct weir__stream *s)
+{
+	struct port *both[] = {s->rd, s->wr};
+
+	for (int i = 0; i < 2; i++) {
+		if (both[i])
+			both[i]->keep = true;
+		close_port(both[i]);
+	}
+	s->closing = true;
+	if (s->handles == 0) {
+		weir__loop_release(s->loop);
+		free(s);
+	}
+}
+
+static int open_ports(struct weir__stream *s, const struct weir__stream_config *config)
+{
+	struct port *next = s->ports;
+	int rc = 0;
+
+	if (config->in >= 0) {
+		rc = open_port(s, next, config->in, config->keep_in);
+		s->rd = next;
+		if (config->in != config->out)
+			next++;
+		else
+			s->wr = s->rd;
+	}
+	if (rc == 0 && config->out >= 0 && !s->wr) {
+		rc = open_port(s, next, config->out, config->keep_out);
+		s->wr = next;
+	}
+	return rc;
+}
+
+int weir__stream_create(struct weir_loop *loop, const struct weir__stream_config *config,
+			struct weir_transport **out)
+{
+	size_t ports = config->in == config->out || config->in < 0 || config->out < 0 ? 1 : 2;
+	struct weir__stream *s = calloc(1, sizeof(*s) + ports * sizeof(struct port));
+	int rc;
+
+	if (!s)
+		return -ENOMEM;
+	weir_transport_init(&s->base, config->ops ? config->ops : &stream_ops);
+	weir_valve_init(&s->valve, &sink_ops, &loop->ctx);
+	weir_producer_init(&s->source, &source_ops, WEIR_PUSH);
+	s->loop = loop;
+	s->hooks = config->hooks ? config->hooks : &no_hooks;
+	s->owner = config->owner;
+	s->read_size = WEIR__SCRATCH_MIN;
+	s->is_socket = config->is_socket;
+	s->resets = config->resets;
+	weir__loop_retain(loop);
+	rc = open_ports(s, config);
+	if (rc < 0) {
+		unmake(s);
+		return rc;
+	}
+	if (s->rd)
+		s->base.source = &s->source;
+	if (s->wr) {
+		s->base.sink = &s->valve.base;
+		s->base.valve = &s->valve;
+		watch(s, s->wr);
+	}
+	s->base.half_closes = s->is_socket || s->rd != s->wr;
+	*out = &s->base;
+	return 0;
+}
