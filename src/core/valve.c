@@ -365,18 +365,21 @@ static int copy(struct weir_valve *v, const unsigned char *data, size_t len)
 	return 0;
 }
 
-/* Keep what the drain did not take.  A given chunk's reference is taken over. */
-static int keep(struct weir_valve *v, struct weir_chunk rest, bool given)
+static int append(struct weir_valve *v, struct weir_chunk chunk, bool given)
+{
+	return given ? weir__queue_push(&v->queue, chunk) : copy(v, chunk.data, chunk.len);
+}
+
+/* Keep what a direct drain did not take, before what was written from inside it. */
+static int keep_rest(struct weir_valve *v, struct weir_chunk rest, bool given)
 {
 	struct weir_queue nested = v->queue;
 	int rc;
 
-	/* Writes from inside the drain were queued; they come after this one. */
-	if (nested.bytes)
-		v->queue = (struct weir_queue){0};
-	rc = given ? weir__queue_push(&v->queue, rest) : copy(v, rest.data, rest.len);
 	if (!nested.bytes)
-		return rc;
+		return append(v, rest, given);
+	v->queue = (struct weir_queue){0};
+	rc = append(v, rest, given);
 	if (rc == 0)
 		rc = weir__queue_move(&v->queue, &nested);
 	if (rc < 0) {
@@ -415,7 +418,7 @@ static int accept(struct weir_valve *v, struct weir_chunk chunk, bool given)
 		rest.len -= (size_t)n;
 	}
 	if (rest.len)
-		rc = keep(v, rest, given);
+		rc = direct ? keep_rest(v, rest, given) : append(v, rest, given);
 	if (rc < 0) {
 		v->in += chunk.len - rest.len;
 		if (rest.len < chunk.len)
