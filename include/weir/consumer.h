@@ -116,10 +116,10 @@ WEIR_API void weir_consumer_finish(struct weir_consumer *c);
 WEIR_API void weir_consumer_fail(struct weir_consumer *c, int why);
 
 /*
- * How many bytes `c` would take now without going over its high mark or the
- * budget; SIZE_MAX if it never holds any.  Zero means that the registered
- * producer has been paused (perhaps by this very call) and will be resumed.
- * A producer that reads no more than this can never be refused.
+ * How many bytes `c` would take in one write now, without going over its hard limit
+ * or the budget; SIZE_MAX if it never holds any.  Zero means that the registered
+ * producer has been paused (perhaps by this very call) and will be resumed, or that
+ * `c` has ended.  A producer that reads no more than this can never be refused.
  */
 WEIR_API size_t weir_consumer_room(struct weir_consumer *c);
 

@@ -528,7 +528,10 @@ static size_t valve_room(struct weir_consumer *c)
 
 	if (v->holds || !accepts(v))
 		return 0;
-	wanted = v->queue.bytes < v->high ? v->high - v->queue.bytes : 0;
+	if (v->queue.bytes || v->limit - v->high < v->high)
+		wanted = v->high - v->queue.bytes;
+	else
+		wanted = v->limit - v->high;
 	room = weir_budget_room(budget_of(v));
 	/* What is kept of a write may need a block more than its length. */
 	if (room >= WEIR_BLOCK_LARGE && wanted <= room - WEIR_BLOCK_LARGE)
@@ -589,7 +592,7 @@ void weir_valve_init(struct weir_valve *v, const struct weir_valve_ops *ops,
 		.ctx = ctx,
 		.high = WEIR_HIGH_DEFAULT,
 		.low = WEIR_LOW_DEFAULT,
-		.limit = 2 * WEIR_HIGH_DEFAULT,
+		.limit = WEIR_LIMIT_DEFAULT,
 		.finish_wait = WEIR_FINISH_WAIT_DEFAULT,
 		.task = {.run = run_task},
 		.deadline = {.run = run_deadline},

@@ -32,9 +32,17 @@ extern "C" {
 
 struct weir_valve;
 
-/* Defaults, in bytes.  Pause at or above high, resume at or below low. */
-#define WEIR_HIGH_DEFAULT ((size_t)1 << 20)
-#define WEIR_LOW_DEFAULT ((size_t)256 << 10)
+/*
+ * Defaults, in bytes.  Pause at or above high, resume at or below low, refuse above the
+ * limit.  The limit leaves room for one chunk beyond high: an empty valve tells a producer
+ * that asks (weir_consumer_room) that it may write limit - high at once, since that usually
+ * is handed on at once and larger chunks cost less; one that holds bytes tells high - held.
+ * So a producer that asks never has more than the greater of the two held, and any other
+ * never more than high plus one chunk of its own.
+ */
+#define WEIR_HIGH_DEFAULT ((size_t)64 << 10)
+#define WEIR_LOW_DEFAULT ((size_t)16 << 10)
+#define WEIR_LIMIT_DEFAULT (WEIR_HIGH_DEFAULT + ((size_t)1 << 20))
 
 /* How long a finish waits for a registered producer, in nanoseconds. */
 #define WEIR_FINISH_WAIT_DEFAULT (30 * WEIR_NS_PER_S)
