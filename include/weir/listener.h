@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_LISTENER_H
+#define WEIR_LISTENER_H
+/*
+ * listener.h -- waits for peers and makes a transport of each.
+ *
+ * Peers that are not accepted wait in the kernel's backlog.  When the process runs
+ * out of descriptors (EMFILE, ENFILE) or memory, the listener rests for
+ * WEIR_ACCEPT_REST_MS and tries again: it neither spins nor stops.
+ */
+#include <stddef.h>
+
+#include "weir/transport.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct weir_listener;
+
+#define WEIR_ACCEPT_REST_MS 50
+
+/* A peer came; `t` is the callee's to close.  Called from the loop. */
+typedef void weir_accept_fn(void *arg, struct weir_transport *t);
+
+/* Begin to accept, or go on after a pause. */
+WEIR_API void weir_listener_start(struct weir_listener *l, weir_accept_fn *fn, void *arg);
+
+/* Leave further peers in the backlog until the next start. */
+WEIR_API void weir_listener_pause(struct weir_listener *l);
+
+/* The address listened on, as "127.0.0.1:8080", "[::1]:8080" or a path; with the
+ * port that the system chose, if 0 was asked for.  Until: `l` is closed. */
+WEIR_API const char *weir_listener_address(const struct weir_listener *l);
+
+/* The port of a TCP listener, else 0. */
+WEIR_API int weir_listener_port(const struct weir_listener *l);
+
+/* Stop listening.  A UNIX socket's path is removed.  `l` must not be used
+ * afterwards.  NULL is allowed. */
+WEIR_API void weir_listener_close(struct weir_listener *l);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
