@@ -54,9 +54,9 @@ struct weir_consumer_state {
 
 /*
  * Make `p` the producer that `c` pauses, resumes and stops, and start it.
- * A pull producer is resumed before this returns (or, if this is called from inside
- * another producer's resume or a write, right after that); a push producer on a full
- * consumer is paused before this returns.
+ * A pull producer is resumed before this returns, if `c` holds no more than its low mark
+ * (or, if this is called from inside another producer's resume or a write, right after
+ * that); a push producer on a full consumer is paused before this returns.
  *
  * Owns     nothing: both must outlive the registration.
  * Returns  0; WEIR_EBUSY if `c` has a producer or `p` a consumer, with nothing

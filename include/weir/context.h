@@ -53,6 +53,7 @@ struct weir_context {
 	struct weir_task tasks;                     /* list head */
 	struct weir_task credit;                    /* serves the budget's waiters */
 	struct weir_timer *timers;                  /* heap root */
+	uint64_t due;                               /* timers up to here are being run; or 0 */
 	uint64_t turn;                              /* counts the turns */
 	bool running;
 };
@@ -88,7 +89,8 @@ WEIR_API void weir_task_queue(struct weir_context *ctx, struct weir_task *task);
 /* Take `task` out of the queue; a no-op if it is not queued. */
 WEIR_API void weir_task_cancel(struct weir_task *task);
 
-/* Run `timer` at `deadline`, once; one that is set already is moved. */
+/* Run `timer` at `deadline`, once; one that is set already is moved.  A deadline that is
+ * over comes next, but not before this turn's timers are through. */
 WEIR_API void weir_timer_set(struct weir_context *ctx, struct weir_timer *timer, uint64_t deadline);
 
 /* Do not run `timer`; a no-op if it is not set. */

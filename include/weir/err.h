@@ -50,7 +50,7 @@ enum weir_err {
  * has no name here, "unknown" for anything else.  Never NULL; static storage. */
 WEIR_API const char *weir_err_name(int code);
 
-/* A lower-case sentence fragment for `code`, without a full stop.  Never NULL.
+/* A phrase for `code`, without a full stop; the C library's own for system codes.  Never NULL.
  * Until: the next call from the same thread, for system codes. */
 WEIR_API const char *weir_err_text(int code);
 

@@ -62,7 +62,8 @@ struct weir_progress {
 };
 
 struct weir_join_options {
-	bool keep_open;   /* do not finish the consumer at the source's end */
+	bool keep_open;   /* do not finish the consumer at the source's end: the join has
+	                     finished when the sink has accepted the last byte */
 	uint64_t idle_ns; /* fail the join when the source, not held by us, gives nothing for
 	                     so long; 0 for never */
 	/* Called once with the outcome, from the context, never from inside another
@@ -97,8 +98,8 @@ WEIR_API void weir_join_progress(struct weir_join *join, struct weir_progress *o
 /* The outcome so far; its `end` is WEIR_RUNNING until there is one. */
 WEIR_API void weir_join_outcome(const struct weir_join *join, struct weir_outcome *out);
 
-/* Release a join.  One without an outcome is stopped first, without on_done.
- * NULL is allowed. */
+/* Release a join.  One without an outcome is stopped first, without on_done.  Not from
+ * inside a write of its source.  NULL is allowed. */
 WEIR_API void weir_join_destroy(struct weir_join *join);
 
 /* "finished", "source failed", ... and "full", "budget", ...; static storage. */

@@ -20,15 +20,20 @@ static bool somebody_waits(const struct weir_budget *b)
 	return b->waiters.next != &b->waiters;
 }
 
-/* Room that is worth waking somebody for: a block and what rounding may waste, or
- * half of a budget that is smaller than that. */
+/* Room that is worth waking the first in line for: a block and what rounding may waste,
+ * or what it was refused, but no more than half of the budget. */
 static bool has_share(const struct weir_budget *b, size_t promised)
 {
 	size_t share = 2 * WEIR_BLOCK_LARGE;
 	size_t room = weir_budget_room(b);
 
+	if (share < b->waiters.next->need)
+		share = b->waiters.next->need;
 	if (share > b->limit / 2)
 		share = b->limit / 2;
+	/* Who is let in with less than a reserve cannot go on, and comes back at once. */
+	if (share < WEIR_FLOW_RESERVE)
+		share = WEIR_FLOW_RESERVE;
 	return room >= promised && room - promised >= share;
 }
 

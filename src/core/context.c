@@ -151,7 +151,8 @@ void weir_timer_set(struct weir_context *ctx, struct weir_timer *timer, uint64_t
 		timer_remove(ctx, timer);
 	if (deadline == WEIR_NEVER)
 		return;
-	timer->deadline = deadline;
+	/* One that sets itself for now must not keep its turn for ever. */
+	timer->deadline = deadline > ctx->due ? deadline : ctx->due + 1;
 	timer->armed = true;
 	ctx->timers = meld(ctx->timers, timer);
 	if (ctx->timers == timer)
@@ -171,12 +172,14 @@ static void run_timers(struct weir_context *ctx)
 	if (!ctx->timers)
 		return;
 	now = weir_context_now(ctx);
+	ctx->due = now;
 	while (ctx->timers && ctx->timers->deadline <= now) {
 		struct weir_timer *timer = ctx->timers;
 
 		timer_remove(ctx, timer);
 		timer->run(timer);
 	}
+	ctx->due = 0;
 }
 
 /* The queued tasks move to a list of their own, so that what they queue comes later

@@ -24,7 +24,7 @@ struct weir_join {
 	uint64_t in;
 	uint64_t sink_base; /* what the sink had accepted before us */
 	uint64_t started, ended;
-	uint64_t active; /* when the source last gave a byte or was let go; only for `idle` */
+	uint64_t active; /* when the source last gave a byte, was asked or let go; for `idle` */
 	uint64_t paused_at, pauses;
 	uint64_t held_ns[WEIR_CAUSES];
 	uint64_t seen_at, seen_out; /* by the last weir_join_progress() */
@@ -34,6 +34,7 @@ struct weir_join {
 	enum weir_cause held_by;
 	bool sink_paused, user_paused, paused;
 	bool source_done; /* finished, failed or stopped */
+	bool asked;       /* the pull source was, and has given nothing since */
 };
 
 static struct weir_join *join_from_front(struct weir_consumer *c)
@@ -78,6 +79,12 @@ static void watch_idle(struct weir_join *j)
 	weir_timer_set(j->ctx, &j->idle, j->active + j->options.idle_ns);
 }
 
+static void let_go(struct weir_join *j)
+{
+	close_interval(j);
+	watch_idle(j);
+}
+
 /* The two who may pause the source are a set: it is let go when both have. */
 static void update_pause(struct weir_join *j)
 {
@@ -96,8 +103,7 @@ static void update_pause(struct weir_join *j)
 			source->ops->pause(source);
 		return;
 	}
-	close_interval(j);
-	watch_idle(j);
+	let_go(j);
 	if (j->back.mode == WEIR_PULL)
 		weir_consumer_wake(j->sink);
 	else if (source)
@@ -118,8 +124,16 @@ static void back_resume(struct weir_producer *p)
 	struct weir_producer *source = j->front.producer;
 
 	if (p->mode == WEIR_PULL) {
-		if (source && !j->user_paused)
-			source->ops->resume(source);
+		if (!source || j->user_paused)
+			return;
+		j->sink_paused = false;
+		if (j->paused)
+			let_go(j);
+		if (j->options.idle_ns && !j->asked) {
+			j->asked = true;
+			j->active = weir_context_now(j->ctx);
+		}
+		source->ops->resume(source);
 		return;
 	}
 	j->sink_paused = false;
@@ -169,6 +183,7 @@ static void complete(struct weir_join *j, enum weir_end end, int cause)
 	};
 	if (j->options.on_done)
 		weir_task_queue(j->ctx, &j->done);
+	weir_consumer_ended(&j->front, end == WEIR_FINISHED ? 0 : cause);
 }
 
 static void run_done(struct weir_task *task)
@@ -247,9 +262,13 @@ void weir_join_stop(struct weir_join *j, int why)
 static void run_idle(struct weir_timer *timer)
 {
 	struct weir_join *j = (struct weir_join *)((char *)timer - offsetof(struct weir_join, idle));
+	uint64_t now = weir_context_now(j->ctx);
 	uint64_t due = j->active + j->options.idle_ns;
 
-	if (weir_context_now(j->ctx) < due)
+	/* A pull source that the sink does not ask is held by us. */
+	if (j->back.mode == WEIR_PULL && !j->asked)
+		due = now + j->options.idle_ns;
+	if (now < due)
 		weir_timer_set(j->ctx, &j->idle, due);
 	else
 		weir_join_stop(j, WEIR_EIDLE);
@@ -257,14 +276,30 @@ static void run_idle(struct weir_timer *timer)
 
 /* ---- bytes ---- */
 
+/* A full sink does not pause a pull source, it just does not ask it: that is held, too. */
+static void note_pull(struct weir_join *j)
+{
+	struct weir_consumer_state s;
+
+	weir_consumer_state(j->sink, &s);
+	if (!s.holds)
+		return;
+	j->sink_paused = true;
+	update_pause(j);
+}
+
 static int passed(struct weir_join *j, size_t len, int rc)
 {
-	if (rc == 0) {
-		j->in += len;
-		if (j->options.idle_ns)
-			j->active = weir_context_now(j->ctx);
+	if (rc < 0 || len == 0)
+		return rc;
+	j->in += len;
+	if (j->options.idle_ns) {
+		j->asked = false;
+		j->active = weir_context_now(j->ctx);
 	}
-	return rc;
+	if (j->back.mode == WEIR_PULL)
+		note_pull(j);
+	return 0;
 }
 
 static int front_write(struct weir_consumer *c, const void *data, size_t len)
@@ -372,11 +407,14 @@ int weir_join_create(struct weir_context *ctx, struct weir_producer *source,
 	j->idle.run = run_idle;
 	j->started = j->seen_at = weir_context_now(ctx);
 
-	/* The source first: the sink may ask it for bytes, or pause it, at once. */
-	weir_consumer_bind(&j->front, source, source->mode);
+	/* The source first: the sink may ask it for bytes, or pause it, at once.  It may
+	 * end as it starts, and then there is nothing left to register. */
 	weir_consumer_on_end(sink, on_sink_end, j);
 	watch_idle(j);
-	rc = weir_consumer_register(sink, &j->back, source->mode);
+	weir_consumer_bind(&j->front, source, source->mode);
+	rc = 0;
+	if (!j->source_done || s.ended)
+		rc = weir_consumer_register(sink, &j->back, j->back.mode);
 	if (rc < 0) {
 		stop_source(j, rc);
 		weir_consumer_on_end(sink, NULL, NULL);
@@ -445,6 +483,8 @@ void weir_join_destroy(struct weir_join *j)
 		return;
 	j->options.on_done = NULL;
 	weir_join_stop(j, WEIR_ESTOPPED);
+	if (j->outcome.end == WEIR_RUNNING) /* the sink is in a drain, and ends after it */
+		weir_consumer_on_end(j->sink, NULL, NULL);
 	weir_task_cancel(&j->done);
 	weir_timer_cancel(j->ctx, &j->idle);
 	free(j);

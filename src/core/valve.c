@@ -69,8 +69,10 @@ static int take(struct weir_valve *v, size_t len, struct weir_block **out)
 	return rc;
 }
 
-static void hold_for_budget(struct weir_valve *v)
+/* `need` bytes were refused, or 0. */
+static void hold_for_budget(struct weir_valve *v, size_t need)
 {
+	v->waiter.need = need;
 	weir_budget_wait(budget_of(v), &v->waiter);
 	weir_valve_hold(v, WEIR_HOLD_BUDGET);
 }
@@ -99,6 +101,8 @@ void weir_valve_hold(struct weir_valve *v, enum weir_hold reason)
 	struct weir_producer *p = v->base.producer;
 	bool outer = v->settling;
 
+	if (v->life == WEIR_ENDED)
+		return;
 	v->holds |= (uint8_t)reason;
 	if (!p || p->mode != WEIR_PUSH || v->told_paused)
 		return;
@@ -134,8 +138,7 @@ static void pull(struct weir_valve *v)
 		}
 		v->wrote = false;
 		p->ops->resume(p);
-		if (!v->wrote)
-			v->parked = true;
+		v->parked = v->base.producer && !v->wrote;
 	}
 }
 
@@ -174,6 +177,7 @@ static void ended(struct weir_valve *v, int why, bool tell)
 	v->dying = false;
 	v->holds = 0;
 	v->told_paused = false;
+	v->parked = false;
 	v->dropped += v->queue.bytes;
 	weir__queue_clear(&v->queue);
 	weir_task_cancel(&v->task);
@@ -232,9 +236,10 @@ static void run_deadline(struct weir_timer *timer)
 
 /* ---- draining ---- */
 
-/* One call of drain.  Returns the bytes taken, or a negative code with the valve ended. */
+/* One call of drain, of chunks that are the front of the queue if `queued`, which then
+ * loses what is taken.  Returns the bytes taken, or a negative code with the valve ended. */
 static int64_t drain(struct weir_valve *v, const struct weir_chunk *chunks, size_t count,
-		     size_t offered)
+		     size_t offered, bool queued)
 {
 	int64_t n;
 
@@ -242,10 +247,10 @@ static int64_t drain(struct weir_valve *v, const struct weir_chunk *chunks, size
 	v->again = false;
 	n = v->ops->drain(v, chunks, count);
 	v->draining = false;
+	if (n > 0 && queued)
+		weir__queue_consume(&v->queue, (size_t)n);
 	if (v->dying) {
 		v->dying = false;
-		if (n > 0 && v->queue.bytes >= (size_t)n)
-			weir__queue_consume(&v->queue, (size_t)n);
 		ended(v, v->why, v->failing);
 		return v->why;
 	}
@@ -268,10 +273,9 @@ static bool flush(struct weir_valve *v)
 
 		for (size_t i = 0; i < count; i++)
 			offered += chunks[i].len;
-		n = drain(v, chunks, count, offered);
+		n = drain(v, chunks, count, offered, true);
 		if (n < 0)
 			return false;
-		weir__queue_consume(&v->queue, (size_t)n);
 	}
 	return true;
 }
@@ -379,7 +383,10 @@ static int keep_rest(struct weir_valve *v, struct weir_chunk rest, bool given)
 	if (!nested.bytes)
 		return append(v, rest, given);
 	v->queue = (struct weir_queue){0};
-	rc = append(v, rest, given);
+	/* Room for all, so that nothing fails once a given reference is taken over. */
+	rc = weir__queue_reserve(&v->queue, nested.count + 1);
+	if (rc == 0)
+		rc = append(v, rest, given);
 	if (rc == 0)
 		rc = weir__queue_move(&v->queue, &nested);
 	if (rc < 0) {
@@ -395,22 +402,41 @@ static void stored(struct weir_valve *v)
 		weir_valve_hold(v, WEIR_HOLD_FULL);
 	keep_reserve(v);
 	if (v->base.producer && !budget_allows(v))
-		hold_for_budget(v);
+		hold_for_budget(v, 0);
 	if (v->queue.bytes && !v->blocked && !v->draining && v->life != WEIR_ENDED)
 		weir_task_queue(v->ctx, &v->task);
+}
+
+/* The most bytes that the budget surely has room to keep if a drain leaves them, whatever
+ * else that drain takes from it.  More are copied first, while all of them can still be
+ * refused. */
+static size_t can_keep(const struct weir_valve *v)
+{
+	size_t half = weir_budget_room(budget_of(v)) / 2;
+
+	return half > WEIR_BLOCK_LARGE ? half - WEIR_BLOCK_LARGE : 0;
+}
+
+/* The budget had no room.  A pull producer has said something all the same: it is asked
+ * again, and not parked. */
+static void refused(struct weir_valve *v, size_t len)
+{
+	v->wrote = true;
+	hold_for_budget(v, len + WEIR_BLOCK_LARGE);
 }
 
 /* Hand the chunk on at once, if nothing is before it, and keep the rest. */
 static int accept(struct weir_valve *v, struct weir_chunk chunk, bool given)
 {
-	bool direct = !v->queue.bytes && !v->blocked && !v->draining;
+	bool direct = !v->queue.bytes && !v->blocked && !v->draining &&
+		      (given || chunk.len <= can_keep(v));
 	struct weir_chunk rest = chunk;
 	int rc = 0;
 
 	if (chunk.len > v->limit || v->queue.bytes > v->limit - chunk.len)
 		return WEIR_EFULL;
 	if (direct) {
-		int64_t n = drain(v, &chunk, 1, chunk.len);
+		int64_t n = drain(v, &chunk, 1, chunk.len, false);
 
 		if (n < 0)
 			return (int)n;
@@ -424,7 +450,7 @@ static int accept(struct weir_valve *v, struct weir_chunk chunk, bool given)
 		if (rest.len < chunk.len)
 			ended(v, rc, true); /* half of it has gone: no way back */
 		else if (rc == WEIR_EFULL)
-			hold_for_budget(v);
+			refused(v, chunk.len);
 		return rc;
 	}
 	v->in += chunk.len;
@@ -483,9 +509,11 @@ static int valve_register(struct weir_consumer *c, struct weir_producer *p, enum
 	v->parked = false;
 	v->wrote = true;
 	weir_consumer_bind(c, p, mode);
+	if (v->life == WEIR_ENDED)
+		return 0;
 	keep_reserve(v);
 	if (!budget_allows(v))
-		hold_for_budget(v);
+		hold_for_budget(v, 0);
 	else if (v->holds)
 		weir_valve_hold(v, 0);
 	settle(v);
@@ -499,6 +527,7 @@ static void valve_unregister(struct weir_consumer *c)
 	weir_consumer_unbind(c);
 	v->told_paused = false;
 	v->parked = false;
+	weir_timer_cancel(v->ctx, &v->deadline); /* it was for the producer */
 	keep_reserve(v);
 	try_end(v);
 }
@@ -532,14 +561,11 @@ static size_t valve_room(struct weir_consumer *c)
 		wanted = v->high - v->queue.bytes;
 	else
 		wanted = v->limit - v->high;
-	room = weir_budget_room(budget_of(v));
-	/* What is kept of a write may need a block more than its length. */
-	if (room >= WEIR_BLOCK_LARGE && wanted <= room - WEIR_BLOCK_LARGE)
-		return wanted;
-	if (room >= WEIR_BLOCK_LARGE + WEIR_FLOW_RESERVE)
-		return room - WEIR_BLOCK_LARGE;
+	room = can_keep(v);
+	if (room > WEIR_FLOW_RESERVE)
+		return wanted < room ? wanted : room;
 	if (!budget_allows(v)) {
-		hold_for_budget(v);
+		hold_for_budget(v, 0);
 		return 0;
 	}
 	return wanted < WEIR_FLOW_RESERVE ? wanted : WEIR_FLOW_RESERVE;
@@ -619,7 +645,7 @@ int weir_valve_set_marks(struct weir_valve *v, size_t high, size_t low, size_t l
 		return 0;
 	if (v->queue.bytes >= high)
 		weir_valve_hold(v, WEIR_HOLD_FULL);
-	else if (v->queue.bytes <= low && (v->holds & WEIR_HOLD_FULL))
+	else if (v->queue.bytes <= low)
 		weir_valve_release(v, WEIR_HOLD_FULL);
 	return 0;
 }
