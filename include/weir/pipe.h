@@ -4,7 +4,11 @@
 /*
  * pipe.h -- pipes, FIFOs and any other descriptor that can be polled.
  *
- * A pipe's sink cannot tell a failure: its reader sees an end of file either way.
+ * A pipe's sink cannot tell a failure: its reader sees an end of file either way.  That
+ * its reader has gone is noticed without a write: the sink dies with -EPIPE.
+ *
+ * Signals   The program must ignore SIGPIPE: a write to a pipe without a reader raises
+ *           it, and there is no way to ask for none.  The library leaves it alone.
  */
 #include "weir/transport.h"
 
@@ -17,14 +21,15 @@ extern "C" {
  * write, either of them -1, or the same socket twice.  They are set non-blocking.
  *
  * Owns     on success the transport closes them; on failure the caller keeps them.
- * Returns  0 and the transport in *out; -EBADF; -EPERM for one that cannot be
- *          polled (a regular file: use file.h); -ENOMEM.
+ * Returns  0 and the transport in *t; -EBADF for one that is not open, or not for
+ *          that direction; -EPERM for one that cannot be polled (a regular file: use
+ *          file.h); -ENOMEM.
  */
 WEIR_API WEIR_MUST_USE int weir_pipe_adopt(struct weir_loop *loop, int in, int out,
 					   struct weir_transport **t);
 
 /* A pair of transports with an operating system pipe between them: *reader's source
- * gives what *writer's sink takes. */
+ * gives what *writer's sink takes.  Returns 0 or a negated errno. */
 WEIR_API WEIR_MUST_USE int weir_pipe_pair(struct weir_loop *loop, struct weir_transport **reader,
 					  struct weir_transport **writer);
 
