@@ -35,19 +35,21 @@ struct weir__stream {
 	struct weir_transport base;
 	struct weir_valve valve;
 	struct weir_producer source;
+	struct weir_task later; /* tells a new consumer the end; releases a closed stream */
 	struct weir_loop *loop;
 	const struct weir__stream_hooks *hooks;
 	void *owner;
 	struct port *rd, *wr; /* NULL without one; equal for a socket */
 	uint32_t read_size;   /* bytes to ask for; grows while reads fill it */
 	int error;            /* of the socket, learnt elsewhere than in read; negative */
+	int end_why;          /* of the source, once it has ended */
 	uint8_t handles;      /* poll handles not yet closed */
 	uint8_t hung;         /* see watch() */
 	bool is_socket : 1;
 	bool resets : 1;
 	bool paused : 1;
 	bool eof : 1;     /* the end was read, or reading failed */
-	bool reading : 1; /* inside read_some() */
+	bool ended : 1;   /* and the source has ended with `end_why` */
 	bool closing : 1;
 	bool lingering : 1;
 	struct port ports[];
@@ -128,14 +130,18 @@ static void watch_all(struct weir__stream *s)
 		watch(s, s->wr);
 }
 
+static void release(struct weir__stream *s)
+{
+	weir__loop_release(s->loop);
+	free(s);
+}
+
 static void on_port_closed(uv_handle_t *handle)
 {
 	struct weir__stream *s = ((struct port *)handle)->stream;
 
-	if (--s->handles > 0 || !s->closing)
-		return;
-	weir__loop_release(s->loop);
-	free(s);
+	if (--s->handles == 0 && s->closing)
+		release(s);
 }
 
 static void close_port(struct port *port)
@@ -151,10 +157,27 @@ static void close_port(struct port *port)
 
 /* ---- reading ---- */
 
-void weir__stream_source_end(struct weir__stream *s, int why)
+/* The source has ended: so it says, whoever asks. */
+static void source_is_over(struct weir__stream *s, int why)
 {
 	s->eof = true;
-	weir_producer_end(&s->source, why);
+	if (!s->ended)
+		s->end_why = why;
+	s->ended = true;
+}
+
+void weir__stream_source_end(struct weir__stream *s, int why)
+{
+	source_is_over(s, why);
+	weir_producer_end(&s->source, s->end_why);
+}
+
+static void run_tell_end(struct weir_task *task)
+{
+	struct weir__stream *s = (struct weir__stream *)((char *)task -
+							 offsetof(struct weir__stream, later));
+
+	weir_producer_end(&s->source, s->end_why);
 }
 
 static void source_failed(struct weir__stream *s, int why)
@@ -215,7 +238,7 @@ static void read_some(struct weir__stream *s)
 		want = want < size ? want : size;
 		n = receive(s, data, want);
 		if (n < 0) {
-			if (errno != EAGAIN && errno != EWOULDBLOCK)
+			if (errno != EAGAIN)
 				source_failed(s, s->error ? s->error : -errno);
 			return;
 		}
@@ -234,11 +257,14 @@ static void read_some(struct weir__stream *s)
 	}
 }
 
-static void source_start(struct weir_producer *p)
+/* Start and resume. */
+static void source_flow(struct weir_producer *p)
 {
 	struct weir__stream *s = stream_from_source(p);
 
 	s->paused = false;
+	if (s->ended)
+		weir_task_queue(&s->loop->ctx, &s->later);
 	watch(s, s->rd);
 }
 
@@ -248,19 +274,11 @@ static void source_pause(struct weir_producer *p)
 	stream_from_source(p)->paused = true;
 }
 
-static void source_resume(struct weir_producer *p)
-{
-	struct weir__stream *s = stream_from_source(p);
-
-	s->paused = false;
-	watch(s, s->rd);
-}
-
 static void source_stop(struct weir_producer *p, int why)
 {
 	struct weir__stream *s = stream_from_source(p);
 
-	s->eof = true;
+	source_is_over(s, why);
 	if (s->hooks->on_stopped && !s->closing)
 		s->hooks->on_stopped(s, why);
 	/* Nobody reads a pipe any more: let its writer know. */
@@ -272,13 +290,22 @@ static void source_stop(struct weir_producer *p, int why)
 
 static const struct weir_producer_ops source_ops = {
 	.name = "stream",
-	.start = source_start,
+	.start = source_flow,
 	.pause = source_pause,
-	.resume = source_resume,
+	.resume = source_flow,
 	.stop = source_stop,
 };
 
 /* ---- writing ---- */
+
+/* A reset is the reader's business too.  EPIPE says only that writing is over: by it
+ * Linux means a reset that came after the peer's end, when all its bytes are here. */
+static int learn(struct weir__stream *s, int error)
+{
+	if (s->is_socket && error && error != -EPIPE)
+		s->error = error;
+	return error;
+}
 
 static ssize_t transmit(const struct weir__stream *s, const struct weir_chunk *chunks,
 			size_t count)
@@ -308,12 +335,8 @@ static int64_t sink_drain(struct weir_valve *v, const struct weir_chunk *chunks,
 	do {
 		n = transmit(s, chunks, count);
 	} while (n < 0 && errno == EINTR);
-	if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
-		/* EPIPE says only that writing is over; a reset is the reader's business too. */
-		if (s->is_socket && errno != EPIPE)
-			s->error = -errno;
-		return -errno;
-	}
+	if (n < 0 && errno != EAGAIN)
+		return learn(s, -errno);
 	if (n < 0)
 		n = 0;
 	for (size_t i = 0; i < count; i++)
@@ -357,7 +380,7 @@ static void sink_end(struct weir_valve *v, int why)
 	}
 	close_port(s->wr);
 	if (s->rd == s->wr)
-		weir__stream_source_end(s, -ECONNABORTED);
+		weir__stream_source_end(s, why == WEIR_ECLOSED ? why : -ECONNABORTED);
 }
 
 static const struct weir_valve_ops sink_ops = {
@@ -386,11 +409,8 @@ static void port_hung(struct weir__stream *s, struct port *port)
 	if (port != s->wr || !sink_open(s))
 		return;
 	s->hung++;
-	if (s->is_socket) {
-		error = socket_error(port->fd);
-		if (error)
-			s->error = error;
-	}
+	if (s->is_socket)
+		error = learn(s, socket_error(port->fd));
 	if (error || !s->is_socket || s->hung > 1)
 		weir_valve_die(&s->valve, error ? error : -EPIPE);
 }
@@ -444,12 +464,17 @@ static void discard(struct weir__stream *s)
 	unsigned char *data = weir__loop_scratch(s->loop, WEIR__SCRATCH_MIN, &size);
 	ssize_t n = receive(s, data, size);
 
-	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))) {
+	if (n > 0 || (n < 0 && errno == EAGAIN)) {
 		watch(s, s->rd);
 		return;
 	}
 	weir_timer_cancel(&s->loop->ctx, &s->valve.deadline);
 	close_now(s);
+}
+
+static void run_release(struct weir_task *task)
+{
+	release((struct weir__stream *)((char *)task - offsetof(struct weir__stream, later)));
 }
 
 void weir__stream_close(struct weir_transport *t)
@@ -463,6 +488,7 @@ void weir__stream_close(struct weir_transport *t)
 		s->hooks->on_close(s);
 	s->hooks = &no_hooks;
 	weir_valve_fini(&s->valve);
+	weir_task_cancel(&s->later);
 	s->closing = true;
 	if (linger) {
 		s->lingering = true;
@@ -474,8 +500,9 @@ void weir__stream_close(struct weir_transport *t)
 	}
 	close_now(s);
 	if (s->handles == 0) {
-		weir__loop_release(s->loop);
-		free(s);
+		/* A callback of ours may be what closes it. */
+		s->later.run = run_release;
+		weir_task_queue(&s->loop->ctx, &s->later);
 	}
 }
 
@@ -509,10 +536,8 @@ static void unmake(struct weir__stream *s)
 		close_port(both[i]);
 	}
 	s->closing = true;
-	if (s->handles == 0) {
-		weir__loop_release(s->loop);
-		free(s);
-	}
+	if (s->handles == 0)
+		release(s);
 }
 
 static int open_ports(struct weir__stream *s, const struct weir__stream_config *config)
@@ -547,6 +572,7 @@ int weir__stream_create(struct weir_loop *loop, const struct weir__stream_config
 	weir_transport_init(&s->base, config->ops ? config->ops : &stream_ops);
 	weir_valve_init(&s->valve, &sink_ops, &loop->ctx);
 	weir_producer_init(&s->source, &source_ops, WEIR_PUSH);
+	s->later.run = run_tell_end;
 	s->loop = loop;
 	s->hooks = config->hooks ? config->hooks : &no_hooks;
 	s->owner = config->owner;
