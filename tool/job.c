@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of a job: the first side is opened, then the second (so that a source that
+ * cannot be had leaves no new file behind), then they are joined.
+ */
+#include "job.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "text.h"
+
+static void open_next(struct job *job);
+
+static void run_done(struct weir_task *task)
+{
+	struct job *job = (struct job *)((char *)task - offsetof(struct job, done));
+
+	job_judge(job);
+	job->on_done(job, job->arg);
+}
+
+void job_ended(struct job *job)
+{
+	if (job->ended)
+		return;
+	job->ended = true;
+	weir_task_queue(job->app->ctx, &job->done);
+}
+
+static void fail(struct job *job, int side, int rc)
+{
+	job->fail_side = side;
+	job->fail_rc = rc;
+	job_ended(job);
+}
+
+/* A start can only fail for memory, or because a side died while it waited for the
+ * other: then its sink knows why. */
+static void fail_start(struct job *job, int rc)
+{
+	int side = 1;
+
+	for (int i = 0; i < 2 && rc == WEIR_ECLOSED; i++) {
+		struct weir_consumer *sink = weir_transport_sink(job->side[i]);
+		struct weir_consumer_state state = {0};
+
+		if (sink && (job->kind->role[i] & WEIR_ROLE_SINK))
+			weir_consumer_state(sink, &state);
+		if (state.ended && state.why < 0) {
+			side = i;
+			rc = state.why;
+		}
+	}
+	fail(job, side, rc);
+}
+
+static void tell_opened(const struct job *job, int side)
+{
+	struct weir_transport *t = job->side[side];
+	struct line line;
+
+	if (!job->app->o->verbose)
+		return;
+	line_begin(&line);
+	fprintf(line.out, "opened %s ", job->kind->side[side]);
+	text_safe(line.out, weir_transport_name(t));
+	if (side == 0 && weir_transport_length(t) >= 0)
+		fprintf(line.out, ", %lld bytes", (long long)weir_transport_length(t));
+	line_end(&line);
+}
+
+static void opened(struct job *job, struct weir_transport *t)
+{
+	const struct options *o = job->app->o;
+	int side = job->opening_side, rc;
+
+	job->side[side] = t;
+	if (o->high && (job->kind->role[side] & WEIR_ROLE_SINK)) {
+		rc = weir_transport_set_marks(t, o->high, o->low);
+		/* One that holds nothing has no marks. */
+		if (rc < 0 && rc != WEIR_ENOTSUP) {
+			fail(job, side, rc);
+			return;
+		}
+	}
+	tell_opened(job, side);
+	open_next(job);
+}
+
+static void on_open(void *arg, int rc, struct weir_transport *t)
+{
+	struct job *job = arg;
+
+	job->opening = NULL;
+	if (rc < 0)
+		fail(job, job->opening_side, rc);
+	else
+		opened(job, t);
+}
+
+/* The one peer of a run without --many. */
+static void on_peer(void *arg, struct weir_transport *t)
+{
+	struct job *job = arg;
+	struct weir_listener **l = &job->app->listener[job->opening_side];
+
+	weir_listener_close(*l);
+	*l = NULL;
+	opened(job, t);
+}
+
+static int begin_open(struct job *job, int side)
+{
+	const struct options *o = job->app->o;
+	const struct weir_endpoint_options options = {
+		.file.mode = o->append ? WEIR_FILE_APPEND : WEIR_FILE_REPLACE,
+	};
+	enum weir_role role = job->kind->role[side];
+
+	if (weir_endpoint_is_stdio(o->end[side]) &&
+	    (((role & WEIR_ROLE_SOURCE) && app_closed_fds[0]) ||
+	     ((role & WEIR_ROLE_SINK) && app_closed_fds[1])))
+		return -EBADF;
+	return weir_endpoint_open(job->app->loop, o->end[side], role, &options, on_open, job,
+				  &job->opening);
+}
+
+static void start(struct job *job)
+{
+	int rc = job->kind->start(job);
+
+	if (rc < 0) {
+		fail_start(job, rc);
+		return;
+	}
+	job->started = true;
+	if (job->app->o->verbose)
+		line_print("path: copy");
+}
+
+static void open_next(struct job *job)
+{
+	int side = !job->side[0] ? 0 : !job->side[1] ? 1 : 2;
+	int rc;
+
+	job->opening_side = side;
+	if (side == 2) {
+		start(job);
+		return;
+	}
+	if (job->app->listener[side]) {
+		weir_listener_start(job->app->listener[side], on_peer, job);
+		return;
+	}
+	rc = begin_open(job, side);
+	if (rc < 0)
+		fail(job, side, rc);
+}
+
+struct job *job_create(struct app *app, struct weir_transport *peer,
+		       void (*on_done)(struct job *job, void *arg), void *arg)
+{
+	struct job *job = calloc(1, sizeof(*job));
+
+	if (!job)
+		return NULL;
+	job->app = app;
+	job->kind = job_kind_of(app->o);
+	job->done.run = run_done;
+	job->on_done = on_done;
+	job->arg = arg;
+	if (!peer) {
+		open_next(job);
+		return job;
+	}
+	job->opening_side = options_listener(app->o);
+	opened(job, peer);
+	return job;
+}
+
+void job_stop(struct job *job)
+{
+	if (job->ended)
+		return;
+	if (job->started) {
+		job->kind->stop(job, WEIR_ESTOPPED);
+		return;
+	}
+	weir_opening_cancel(job->opening);
+	job->opening = NULL;
+	if (job->opening_side < 2 && job->app->listener[job->opening_side])
+		weir_listener_pause(job->app->listener[job->opening_side]);
+	job->stopped = true;
+	job_ended(job);
+}
+
+void job_destroy(struct job *job)
+{
+	if (!job)
+		return;
+	weir_opening_cancel(job->opening);
+	weir_task_cancel(&job->done);
+	job->kind->fini(job);
+	weir_transport_close(job->side[0]);
+	weir_transport_close(job->side[1]);
+	free(job);
+}
+
+void job_progress(const struct job *job, int way, struct weir_progress *out)
+{
+	*out = (struct weir_progress){0};
+	if (job->started)
+		way_progress(&job->way[way], out);
+}
+
+const struct job_kind *job_kind_of(const struct options *o)
+{
+	return o->command == COMMAND_COPY ? &copy_kind : &relay_kind;
+}

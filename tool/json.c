@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/* One JSON value on one line. */
+#include "json.h"
+
+#include <stddef.h>
+
+/* The length of the well-formed UTF-8 sequence at `s`, or 0; RFC 3629, section 4. */
+static size_t sequence(const unsigned char *s)
+{
+	size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+
+	if (n == 0 || s[0] > 0xf4)
+		return 0;
+	/* The terminator is no continuation, so this never reads past it. */
+	for (size_t i = 1; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] >= 0xa0) ||
+	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] >= 0x90))
+		return 0;
+	return n;
+}
+
+static void quote(FILE *out, const char *value)
+{
+	const unsigned char *s = (const unsigned char *)value;
+
+	fputc('"', out);
+	while (*s) {
+		size_t n = sequence(s);
+
+		if (n == 0) {
+			fputs("\\ufffd", out);
+			n = 1;
+		} else if (*s == '"' || *s == '\\') {
+			fprintf(out, "\\%c", *s);
+		} else if (*s < 0x20 || *s == 0x7f) {
+			fprintf(out, "\\u%04x", (unsigned)*s);
+		} else if (*s == 0xc2 && s[1] < 0xa0) {
+			fprintf(out, "\\u%04x", (unsigned)s[1]); /* C1 controls */
+		} else {
+			fwrite(s, 1, n, out);
+		}
+		s += n;
+	}
+	fputc('"', out);
+}
+
+static void put_key(struct json *j, const char *key)
+{
+	if (!j->first)
+		fputc(',', j->out);
+	j->first = false;
+	if (key) {
+		quote(j->out, key);
+		fputc(':', j->out);
+	}
+}
+
+void json_begin(struct json *j, FILE *out)
+{
+	j->out = out;
+	j->first = true;
+}
+
+void json_open(struct json *j, const char *key)
+{
+	put_key(j, key);
+	fputc('{', j->out);
+	j->first = true;
+}
+
+void json_close(struct json *j)
+{
+	fputc('}', j->out);
+	j->first = false;
+}
+
+void json_string(struct json *j, const char *key, const char *value)
+{
+	put_key(j, key);
+	if (value)
+		quote(j->out, value);
+	else
+		fputs("null", j->out);
+}
+
+void json_count(struct json *j, const char *key, uint64_t value)
+{
+	put_key(j, key);
+	fprintf(j->out, "%llu", (unsigned long long)value);
+}
+
+void json_int(struct json *j, const char *key, int value)
+{
+	put_key(j, key);
+	fprintf(j->out, "%d", value);
+}
+
+void json_number(struct json *j, const char *key, double value)
+{
+	put_key(j, key);
+	fprintf(j->out, "%.6f", value);
+}

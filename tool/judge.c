@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/* Whose fault it was, why, and which exit status says so. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "job.h"
+#include "weir/process.h"
+
+#define STATUS_SOURCE 1
+#define STATUS_SINK 2
+#define STATUS_LIMIT 4
+#define STATUS_SIGNAL 128
+
+static bool is_limit(int cause)
+{
+	switch (cause) {
+	case WEIR_EIDLE:
+	case WEIR_ELINGER:
+	case WEIR_EDEADLINE:
+	case WEIR_EBUDGET:
+	case WEIR_EFULL:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool is_command(const struct app *app, int side)
+{
+	return strcmp(weir_endpoint_scheme(app->o->end[side]), "exec") == 0;
+}
+
+/* The cause in words; of a command with what became of it. */
+static void explain(struct result *r, const struct app *app, const struct weir_transport *t)
+{
+	int status, signum;
+
+	snprintf(r->text, sizeof(r->text), "%s", weir_err_text(r->cause));
+	if (r->side < 0 || !t || !is_command(app, r->side) ||
+	    !weir_process_exited(t, &status, &signum))
+		return;
+	if (signum)
+		snprintf(r->text, sizeof(r->text), "%s (the command was killed by signal %d, %s)",
+			 weir_err_text(r->cause), signum, strsignal(signum));
+	else if (status)
+		snprintf(r->text, sizeof(r->text), "%s (the command exited with status %d)",
+			 weir_err_text(r->cause), status);
+	/* The two of our own codes say it already, without the number. */
+	if (r->cause == WEIR_EEXIT && !signum)
+		snprintf(r->text, sizeof(r->text), "the command exited with status %d", status);
+	if (r->cause == WEIR_ESIGNAL && signum)
+		snprintf(r->text, sizeof(r->text), "the command was killed by signal %d (%s)",
+			 signum, strsignal(signum));
+}
+
+static void set_status(struct result *r, const struct app *app)
+{
+	if (r->end == WEIR_FINISHED)
+		r->status = 0;
+	else if (is_limit(r->cause))
+		r->status = STATUS_LIMIT;
+	else if (r->end == WEIR_STOPPED)
+		r->status = STATUS_SIGNAL + app->signum;
+	else
+		r->status = r->reading ? STATUS_SOURCE : STATUS_SINK;
+}
+
+void result_not_opened(struct result *r, const struct app *app, int side, int rc)
+{
+	*r = (struct result){
+		.kind = job_kind_of(app->o),
+		.end = side == 0 ? WEIR_SOURCE_FAILED : WEIR_SINK_FAILED,
+		.cause = rc,
+		.side = side,
+		.opening = true,
+		.reading = side == 0,
+	};
+	explain(r, app, NULL);
+	set_status(r, app);
+}
+
+/* A direction's outcome is that of the job. */
+static void take_way(struct result *r, int way)
+{
+	const struct weir_outcome *o = &r->outcome[way];
+
+	r->way = way;
+	r->end = o->end;
+	r->cause = o->cause;
+	r->reading = o->end == WEIR_SOURCE_FAILED || (o->end == WEIR_STOPPED && is_limit(o->cause));
+	r->side = -1;
+	if (r->reading)
+		r->side = way;
+	else if (o->end == WEIR_SINK_FAILED)
+		r->side = 1 - way;
+	r->offset = r->reading ? o->in : o->offset;
+}
+
+/* Failing a connection's sink resets it, and then its source tells that it was we who
+ * did so: the other direction's end is the reason. */
+static bool is_consequence(const struct weir_outcome *o)
+{
+	return o->end == WEIR_SOURCE_FAILED && o->cause == -ECONNABORTED;
+}
+
+/* Whether direction 1 failed before direction 0 did, which has failed. */
+static bool second_is_first(const struct result *r)
+{
+	if (r->outcome[1].end == WEIR_FINISHED)
+		return false;
+	if (is_consequence(&r->outcome[0]) != is_consequence(&r->outcome[1]))
+		return is_consequence(&r->outcome[0]);
+	return r->progress[1].elapsed_ns < r->progress[0].elapsed_ns;
+}
+
+/*
+ * A command in a relay that has exited with status 0 wanted no more input: that is no
+ * failure, as long as it got all that was given for it.  Else nothing that answers
+ * without asking, like date(1), could be relayed.
+ */
+static void forgive_command(struct job *job, int way)
+{
+	struct weir_outcome *o = &job->result.outcome[way];
+	int side = 1 - way, status, signum;
+
+	if (job->kind->ways == 2 && o->end == WEIR_SINK_FAILED && o->cause == -EPIPE &&
+	    o->dropped == 0 && is_command(job->app, side) &&
+	    weir_process_exited(job->side[side], &status, &signum) && status == 0) {
+		o->end = WEIR_FINISHED;
+		o->cause = 0;
+	}
+}
+
+static void judge_ways(struct job *job)
+{
+	struct result *r = &job->result;
+	int failed = -1;
+
+	for (int i = job->kind->ways - 1; i >= 0; i--) {
+		way_outcome(&job->way[i], &r->outcome[i]);
+		forgive_command(job, i);
+		way_progress(&job->way[i], &r->progress[i]);
+		if (r->progress[i].elapsed_ns > r->elapsed_ns)
+			r->elapsed_ns = r->progress[i].elapsed_ns;
+		if (r->outcome[i].end != WEIR_FINISHED)
+			failed = i;
+	}
+	r->end = WEIR_FINISHED;
+	r->side = -1;
+	if (failed < 0)
+		return;
+	if (failed == 0 && job->kind->ways == 2 && second_is_first(r))
+		failed = 1;
+	take_way(r, failed);
+}
+
+/* A sink whose peer resets the connection after our end has not read all of it. */
+static void judge_drain(struct job *job)
+{
+	struct result *r = &job->result;
+	struct weir_outcome back;
+
+	if (!job->drain)
+		return;
+	weir_join_outcome(job->drain, &back);
+	r->drained = back.in;
+	if (r->end != WEIR_FINISHED || back.end != WEIR_SOURCE_FAILED)
+		return;
+	r->outcome[0].end = WEIR_SINK_FAILED;
+	r->outcome[0].cause = back.cause;
+	take_way(r, 0);
+}
+
+void job_judge(struct job *job)
+{
+	struct result *r = &job->result;
+
+	if (job->fail_rc < 0) {
+		result_not_opened(r, job->app, job->fail_side, job->fail_rc);
+		return;
+	}
+	*r = (struct result){.kind = job->kind, .started = job->started};
+	if (job->stopped) {
+		r->end = WEIR_STOPPED;
+		r->cause = WEIR_ESTOPPED;
+		r->side = -1;
+	} else {
+		judge_ways(job);
+		judge_drain(job);
+	}
+	if (r->end != WEIR_FINISHED)
+		explain(r, job->app, r->side >= 0 ? job->side[r->side] : NULL);
+	set_status(r, job->app);
+}

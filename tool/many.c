@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* A run that serves every peer who comes, until it is told to stop. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "job.h"
+#include "progress.h"
+#include "report.h"
+#include "text.h"
+
+struct peer {
+	struct many *many;
+	struct peer *next, *prev;
+	struct job *job;
+	char *name;
+};
+
+struct many {
+	struct app *app;
+	struct weir_listener *listener; /* borrowed; NULL once we stop */
+	struct peer *peers;
+	uint64_t count, served, failed, cut;
+	uint64_t out[2]; /* bytes of those that are gone */
+};
+
+static void on_accept(void *arg, struct weir_transport *t);
+
+static void add(struct many *m, struct peer *peer)
+{
+	peer->next = m->peers;
+	if (m->peers)
+		m->peers->prev = peer;
+	m->peers = peer;
+	m->count++;
+	if (m->count >= m->app->o->max_peers)
+		weir_listener_pause(m->listener);
+}
+
+static void take_out(struct many *m, struct peer *peer)
+{
+	if (peer->prev)
+		peer->prev->next = peer->next;
+	else
+		m->peers = peer->next;
+	if (peer->next)
+		peer->next->prev = peer->prev;
+	m->count--;
+}
+
+static void count_result(struct many *m, const struct result *r)
+{
+	for (int i = 0; i < 2; i++)
+		m->out[i] += r->outcome[i].offset;
+	if (r->end == WEIR_FINISHED)
+		m->served++;
+	else if (m->listener)
+		m->failed++;
+	else
+		m->cut++;
+}
+
+static void on_peer_done(struct job *job, void *arg)
+{
+	struct peer *peer = arg;
+	struct many *m = peer->many;
+
+	/* Those whom our own end cuts are counted in one line at the end. */
+	report(m->app, &job->result, peer->name, !m->listener);
+	count_result(m, &job->result);
+	take_out(m, peer);
+	job_destroy(job);
+	free(peer->name);
+	free(peer);
+	if (m->listener)
+		weir_listener_start(m->listener, on_accept, m);
+	else if (m->count == 0)
+		weir_loop_stop(m->app->loop);
+}
+
+static void on_accept(void *arg, struct weir_transport *t)
+{
+	struct many *m = arg;
+	struct peer *peer = calloc(1, sizeof(*peer));
+
+	if (!peer)
+		goto no_memory;
+	peer->many = m;
+	peer->name = strdup(weir_transport_name(t));
+	peer->job = peer->name ? job_create(m->app, t, on_peer_done, peer) : NULL;
+	if (!peer->job)
+		goto no_memory;
+	add(m, peer);
+	return;
+
+no_memory:
+	line_print("no memory for another peer");
+	if (peer)
+		free(peer->name);
+	free(peer);
+	weir_transport_close(t);
+}
+
+static void on_signal(void *arg)
+{
+	struct many *m = arg;
+
+	if (!m->listener)
+		return;
+	weir_listener_pause(m->listener);
+	m->listener = NULL;
+	for (struct peer *peer = m->peers; peer; peer = peer->next)
+		job_stop(peer->job);
+	if (m->count == 0)
+		weir_loop_stop(m->app->loop);
+}
+
+static void take_sample(void *arg, struct sample *sample)
+{
+	struct many *m = arg;
+	struct weir_progress p;
+
+	sample->ways = job_kind_of(m->app->o)->ways;
+	sample->many = true;
+	sample->peers = (unsigned long)m->count;
+	for (int i = 0; i < sample->ways; i++) {
+		sample->out[i] = m->out[i];
+		for (struct peer *peer = m->peers; peer; peer = peer->next) {
+			job_progress(peer->job, i, &p);
+			sample->out[i] += p.out;
+		}
+	}
+}
+
+int many_run(struct app *app)
+{
+	struct many m = {.app = app, .listener = app->listener[options_listener(app->o)]};
+	struct progress progress;
+
+	app->on_signal = on_signal;
+	app->on_signal_arg = &m;
+	weir_listener_start(m.listener, on_accept, &m);
+	progress_begin(&progress, app, take_sample, &m);
+	weir_loop_run(app->loop);
+	progress_end(&progress);
+	app->on_signal = NULL;
+	if (app->o->verbose)
+		report_memory(app);
+	line_print("stopped by %s: %llu peers served, %llu failed, %llu cut",
+		   report_signal_name(app->signum), (unsigned long long)m.served,
+		   (unsigned long long)m.failed, (unsigned long long)m.cut);
+	return 128 + app->signum;
+}

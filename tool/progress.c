@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/* The line that tells how far it has come. */
+#include "progress.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "report.h"
+#include "text.h"
+
+#define TERMINAL_NS (200 * WEIR_NS_PER_MS)
+#define LINES_NS WEIR_NS_PER_S
+
+/* Who had the longest share of the time since the last look. */
+static const char *waited_for(const struct sample *now, const struct sample *before, int way,
+			      uint64_t ns)
+{
+	static const char *const names[WEIR_CAUSES] = {
+		[WEIR_CAUSE_FULL] = "sink (full)",
+		[WEIR_CAUSE_BUDGET] = "budget",
+		[WEIR_CAUSE_RATE] = "rate limit",
+		[WEIR_CAUSE_USER] = "request",
+	};
+	uint64_t longest = 0, all = 0;
+	int who = 0;
+
+	for (int i = 0; i < WEIR_CAUSES; i++) {
+		uint64_t held = now->held_ns[way][i] - before->held_ns[way][i];
+
+		all += held;
+		if (held > longest) {
+			longest = held;
+			who = i;
+		}
+	}
+	return all * 2 >= ns && longest ? names[who] : "source";
+}
+
+static void draw_copy(const struct progress *p, FILE *out, const struct sample *s, uint64_t now)
+{
+	double elapsed = (double)(now - p->began) / 1e9;
+	double mean = elapsed > 0 ? (double)s->out[0] / elapsed : 0;
+	char text[TEXT_MAX];
+
+	fprintf(out, "%s", text_bytes(text, (double)s->out[0]));
+	fprintf(out, "  %s", text_clock(text, now - p->began));
+	fprintf(out, "  %s/s", text_bytes(text, p->rate[0]));
+	fprintf(out, "  mean %s/s", text_bytes(text, mean));
+	if (s->length > 0) {
+		double rest = (double)s->length - (double)s->out[0];
+
+		fprintf(out, "  %.0f%%", 100.0 * (double)s->out[0] / (double)s->length);
+		/* A week is as good as never. */
+		if (rest > 0 && mean > 0 && rest / mean < 604800)
+			fprintf(out, "  ETA %s", text_clock(text, (uint64_t)(rest / mean * 1e9)));
+	}
+	fprintf(out, "  waiting for %s", waited_for(s, &p->last, 0, now - p->drawn));
+}
+
+static void draw_relay(const struct progress *p, FILE *out, const struct sample *s, uint64_t now)
+{
+	static const char *const arrows[] = {"->", "<-"};
+	char text[TEXT_MAX];
+
+	for (int i = 0; i < 2; i++) {
+		fprintf(out, "%s %s", arrows[i], text_bytes(text, (double)s->out[i]));
+		fprintf(out, "  %s/s  ", text_bytes(text, p->rate[i]));
+		if (!s->many)
+			fprintf(out, "waiting for %s  ",
+				waited_for(s, &p->last, i, now - p->drawn));
+	}
+	fprintf(out, "%s", text_clock(text, now - p->began));
+}
+
+static void update_rates(struct progress *p, const struct sample *s, uint64_t now)
+{
+	double dt = (double)(now - p->drawn) / 1e9;
+
+	if (dt <= 0)
+		return;
+	for (int i = 0; i < s->ways; i++) {
+		double rate = (double)(s->out[i] - p->last.out[i]) / dt;
+
+		/* On a terminal five looks a second would make the figure flicker. */
+		p->rate[i] = p->terminal ? 0.6 * p->rate[i] + 0.4 * rate : rate;
+	}
+}
+
+static void draw(struct progress *p, bool last)
+{
+	uint64_t now = weir_context_now(p->app->ctx);
+	struct sample s = {.length = -1};
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out)
+		return;
+	p->take(p->arg, &s);
+	update_rates(p, &s, now);
+	if (p->terminal)
+		fputs("\r", out);
+	if (s.many)
+		fprintf(out, "%lu peers  ", s.peers);
+	if (!s.started && !s.many)
+		fputs("waiting for a connection", out);
+	else if (s.ways == 1)
+		draw_copy(p, out, &s, now);
+	else
+		draw_relay(p, out, &s, now);
+	if (p->terminal)
+		fputs("\033[K", out);
+	if (last || !p->terminal)
+		fputs("\n", out);
+	p->last = s;
+	p->drawn = now;
+	if (fclose(out) == 0) {
+		ssize_t n = write(STDERR_FILENO, text, len);
+
+		(void)n;
+		line_set_progress(p->terminal && !last);
+	}
+	free(text);
+}
+
+static void arm(struct progress *p)
+{
+	uint64_t period = p->terminal ? TERMINAL_NS : LINES_NS;
+
+	weir_timer_set(p->app->ctx, &p->timer, weir_context_now(p->app->ctx) + period);
+}
+
+static void run_timer(struct weir_timer *timer)
+{
+	struct progress *p = (struct progress *)((char *)timer - offsetof(struct progress, timer));
+
+	draw(p, false);
+	arm(p);
+}
+
+/* Bytes that go to the terminal themselves are not to be drawn over. */
+static bool shares_terminal(const struct options *o)
+{
+	struct stat out, err;
+
+	return report_stdout_taken(o) && isatty(STDOUT_FILENO) && fstat(STDOUT_FILENO, &out) == 0 &&
+	       fstat(STDERR_FILENO, &err) == 0 && out.st_rdev == err.st_rdev;
+}
+
+void progress_begin(struct progress *p, struct app *app,
+		    void (*take)(void *arg, struct sample *sample), void *arg)
+{
+	const struct options *o = app->o;
+
+	*p = (struct progress){.app = app, .take = take, .arg = arg, .timer.run = run_timer};
+	p->terminal = isatty(STDERR_FILENO);
+	p->shown = o->progress == WHEN_ALWAYS ||
+		   (o->progress == WHEN_TERMINAL && p->terminal && !shares_terminal(o));
+	if (!p->shown)
+		return;
+	p->began = p->drawn = weir_context_now(app->ctx);
+	arm(p);
+}
+
+void progress_end(struct progress *p)
+{
+	if (!p->shown)
+		return;
+	weir_timer_cancel(p->app->ctx, &p->timer);
+	draw(p, true);
+	p->shown = false;
+}

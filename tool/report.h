@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_TOOL_REPORT_H
+#define WEIR_TOOL_REPORT_H
+/* report.h -- tells what came of a job: to people, and as JSON. */
+#include "job.h"
+
+/*
+ * Tell all that the options ask for.  `peer` is the name of the one of many whom the
+ * job served, or NULL; `quiet` leaves out the line about a failure.
+ * Returns  the exit status: the result's, unless it could not be told.
+ */
+int report(const struct app *app, const struct result *r, const char *peer, bool quiet);
+
+/* The line of --verbose about memory. */
+void report_memory(const struct app *app);
+
+/* "SIGINT" and so on. */
+const char *report_signal_name(int signum);
+
+/* Whether standard output is taken by the bytes. */
+bool report_stdout_taken(const struct options *o);
+
+#endif
