@@ -7,6 +7,9 @@
  * A pipe's sink cannot tell a failure: its reader sees an end of file either way.  That
  * its reader has gone is noticed without a write: the sink dies with -EPIPE.
  *
+ * Memory    A pipe that is seen full is enlarged to 1 MiB, once, where the user may
+ *           (fcntl(2), F_SETPIPE_SZ); that is the kernel's memory, and not charged.
+ *
  * Signals   The program must ignore SIGPIPE: a write to a pipe without a reader raises
  *           it, and there is no way to ask for none.  The library leaves it alone.
  */

@@ -2,9 +2,10 @@
 /*
  * A limit that flows share: a bucket, and a line of those who want more than is in it.
  *
- * Turns go round by bytes (deficit round robin): in its turn a flow may take its quota,
- * the same for all, and what it left of the last one; then it goes to the end of the
- * line.  When tokens run out in mid-turn the flow stays at the front.
+ * Fair queueing by a virtual clock of bytes: each flow has a tag, which grows by what it
+ * takes in its turns, and the line is ordered by tags.  The clock is the tag of the last
+ * one served.  A flow that left the line goes on where it was, or where the clock is, if
+ * that is later: it neither loses its place by being away for a moment, nor saves up.
  *
  * One who comes to the line and has not had its share of late (min_share, a tenth of a
  * second's worth at most) is served before the others, up to that.  While the shares of
@@ -22,7 +23,8 @@
 struct weir_throttle_group {
 	struct weir_context *ctx;
 	struct weir__bucket bucket;
-	struct weir__place urgent, line; /* heads */
+	struct weir__place urgent, line; /* heads; `line` by tags */
+	uint64_t clock;                  /* bytes; the tag of the last one served in `line` */
 	struct weir_throttle *serving;   /* whose turn it is */
 	struct weir_timer timer;
 	struct weir_task task;
@@ -78,6 +80,23 @@ static uint64_t share_due(struct weir_throttle_group *g, struct weir_throttle *t
 	return weir__bucket_tokens(&t->share);
 }
 
+/* By its tag, after its equals.  One whose tag is the clock's belongs near the front. */
+static void put_in_line(struct weir_throttle_group *g, struct weir_throttle *t)
+{
+	struct weir__place *at = &g->line;
+
+	if (t->tag == g->clock) {
+		for (at = at->next; at != &g->line; at = at->next)
+			if (throttle_from_place(at)->tag > t->tag)
+				break;
+	} else {
+		for (; at->prev != &g->line; at = at->prev)
+			if (throttle_from_place(at->prev)->tag <= t->tag)
+				break;
+	}
+	put_before(at, &t->place);
+}
+
 void weir__group_wait(struct weir_throttle *t, uint64_t need)
 {
 	struct weir_throttle_group *g = t->group;
@@ -86,16 +105,21 @@ void weir__group_wait(struct weir_throttle *t, uint64_t need)
 	t->need = need;
 	if (t->place.next)
 		return;
-	t->in_turn = g->serving == t && t->quota > 0;
-	if (t->in_turn) {
-		put_before(t->urgent ? g->urgent.next : g->line.next, &t->place);
+	if (t->tag < g->clock)
+		t->tag = g->clock;
+	if (g->serving == t) {
+		t->urgent = t->urgent && t->quota > 0;
 	} else {
-		due = g->serving == t ? 0 : share_due(g, t);
+		due = share_due(g, t);
 		t->urgent = due > 0;
-		if (due > 0)
-			t->quota = due;
-		put_before(t->urgent ? &g->urgent : &g->line, &t->place);
+		t->quota = due;
 	}
+	if (!t->urgent)
+		put_in_line(g, t);
+	else if (g->serving == t)
+		put_before(g->urgent.next, &t->place);
+	else
+		put_before(&g->urgent, &t->place);
 	g->waiting++;
 	if (!g->serving)
 		arm(g);
@@ -127,11 +151,12 @@ static uint64_t quota_of(const struct weir_throttle_group *g)
 
 static uint64_t serve(struct weir_throttle_group *g, struct weir_throttle *t)
 {
-	uint64_t quota = quota_of(g);
 	uint64_t before;
 
-	if (!t->in_turn && !t->urgent)
-		t->quota = least(t->quota, quota) + quota;
+	if (!t->urgent) {
+		t->quota = quota_of(g);
+		g->clock = t->tag;
+	}
 	before = t->quota;
 	g->serving = t;
 	weir__group_unwait(t);
@@ -183,6 +208,7 @@ uint64_t weir__group_take(struct weir_throttle *t, uint64_t want)
 	if (g->serving == t) {
 		want = weir__bucket_take(&g->bucket, least(want, t->quota));
 		t->quota -= want;
+		t->tag += want;
 	} else if (g->waiting > 0) {
 		return 0;
 	} else {
@@ -203,8 +229,10 @@ void weir__group_put(struct weir_throttle *t, uint64_t n)
 	if (!g || n == 0)
 		return;
 	weir__bucket_put(&g->bucket, n);
-	if (g->serving == t)
+	if (g->serving == t) {
 		t->quota += n;
+		t->tag -= n;
+	}
 	if (g->min_share)
 		weir__bucket_put(&t->share, n);
 }

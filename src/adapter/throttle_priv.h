@@ -30,10 +30,10 @@ struct weir_throttle {
 	struct weir_throttle_group *group; /* or NULL */
 	struct weir__place place;          /* in line: waits for the group's tokens */
 	struct weir__bucket share;         /* the part that is due to it before others */
+	uint64_t tag;   /* bytes, of the group's clock: when its next turn is */
 	uint64_t quota; /* what it may still take in its turn */
 	uint64_t need;  /* in line: what it waits for */
 	bool urgent;    /* in line: with those who have not had their share */
-	bool in_turn;   /* in line: its turn has begun, the tokens did not suffice */
 };
 
 /* Let `t` pass what it may. */

@@ -238,8 +238,8 @@ static void run_deadline(struct weir_timer *timer)
 
 /* One call of drain, of chunks that are the front of the queue if `queued`, which then
  * loses what is taken.  Returns the bytes taken, or a negative code with the valve ended. */
-static int64_t drain(struct weir_valve *v, const struct weir_chunk *chunks, size_t count,
-		     size_t offered, bool queued)
+static inline int64_t drain(struct weir_valve *v, const struct weir_chunk *chunks, size_t count,
+			    size_t offered, bool queued)
 {
 	int64_t n;
 
@@ -425,46 +425,62 @@ static void refused(struct weir_valve *v, size_t len)
 	hold_for_budget(v, len + WEIR_BLOCK_LARGE);
 }
 
-/* Hand the chunk on at once, if nothing is before it, and keep the rest. */
-static int accept(struct weir_valve *v, struct weir_chunk chunk, bool given)
+/* Bytes were accepted: a pull producer has answered, and perhaps it is over. */
+static void accepted(struct weir_valve *v, size_t len)
 {
-	bool direct = !v->queue.bytes && !v->blocked && !v->draining &&
-		      (given || chunk.len <= can_keep(v));
-	struct weir_chunk rest = chunk;
-	int rc = 0;
-
-	if (chunk.len > v->limit || v->queue.bytes > v->limit - chunk.len)
-		return WEIR_EFULL;
-	if (direct) {
-		int64_t n = drain(v, &chunk, 1, chunk.len, false);
-
-		if (n < 0)
-			return (int)n;
-		rest.data += n;
-		rest.len -= (size_t)n;
-	}
-	if (rest.len)
-		rc = direct ? keep_rest(v, rest, given) : append(v, rest, given);
-	if (rc < 0) {
-		v->in += chunk.len - rest.len;
-		if (rest.len < chunk.len)
-			ended(v, rc, true); /* half of it has gone: no way back */
-		else if (rc == WEIR_EFULL)
-			refused(v, chunk.len);
-		return rc;
-	}
-	v->in += chunk.len;
+	v->in += len;
 	v->wrote = true;
-	if (given && !rest.len)
-		weir_block_unref(chunk.owner);
 	if (v->parked) {
 		v->parked = false;
 		weir_task_queue(v->ctx, &v->task);
 	}
 	if (v->queue.bytes)
 		stored(v);
-	else
+	else if (v->life != WEIR_OPEN)
 		try_end(v);
+}
+
+/* Keep what is left of the chunk after the first `through` bytes have gone. */
+static int keep(struct weir_valve *v, const struct weir_chunk *chunk, size_t through, bool direct,
+		bool given)
+{
+	struct weir_chunk rest = {chunk->data + through, chunk->len - through, chunk->owner};
+	int rc = 0;
+
+	if (rest.len)
+		rc = direct ? keep_rest(v, rest, given) : append(v, rest, given);
+	if (rc < 0) {
+		v->in += through;
+		if (through)
+			ended(v, rc, true); /* half of it has gone: no way back */
+		else if (rc == WEIR_EFULL)
+			refused(v, chunk->len);
+		return rc;
+	}
+	if (given && !rest.len)
+		weir_block_unref(chunk->owner);
+	accepted(v, chunk->len);
+	return 0;
+}
+
+/* Hand the chunk on at once, if nothing is before it, and keep the rest. */
+static int accept(struct weir_valve *v, const struct weir_chunk *chunk, bool given)
+{
+	bool direct = !v->queue.bytes && !v->blocked && !v->draining &&
+		      (given || chunk->len <= can_keep(v));
+	int64_t n = 0;
+
+	if (chunk->len > v->limit || v->queue.bytes > v->limit - chunk->len)
+		return WEIR_EFULL;
+	if (direct)
+		n = drain(v, chunk, 1, chunk->len, false);
+	if (n < 0)
+		return (int)n;
+	if ((size_t)n < chunk->len || v->queue.bytes)
+		return keep(v, chunk, (size_t)n, direct, given);
+	if (given)
+		weir_block_unref(chunk->owner);
+	accepted(v, chunk->len);
 	return 0;
 }
 
@@ -476,7 +492,7 @@ static int valve_write(struct weir_consumer *c, const void *data, size_t len)
 		return WEIR_ECLOSED;
 	if (len == 0)
 		return 0;
-	return accept(v, (struct weir_chunk){.data = data, .len = len}, false);
+	return accept(v, &(struct weir_chunk){.data = data, .len = len}, false);
 }
 
 static int valve_give(struct weir_consumer *c, struct weir_chunk *chunk)
@@ -487,7 +503,7 @@ static int valve_give(struct weir_consumer *c, struct weir_chunk *chunk)
 	if (!accepts(v))
 		return WEIR_ECLOSED;
 	if (chunk->len)
-		rc = accept(v, *chunk, chunk->owner != NULL);
+		rc = accept(v, chunk, chunk->owner != NULL);
 	else
 		rc = 0, weir_block_unref(chunk->owner);
 	if (rc == 0)

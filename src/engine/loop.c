@@ -146,10 +146,13 @@ static void close_handle(struct weir_loop *loop, uv_handle_t *handle, uv_close_c
 	uv_close(handle, fn);
 }
 
+/* Run what closing has left: libuv's callbacks, and tasks that release memory. */
 static void settle_objects(struct weir_loop *loop)
 {
 	while (loop->objects > 0 && uv_run(loop->uv, UV_RUN_ONCE))
 		;
+	while (weir_context_next(&loop->ctx) == 0)
+		weir_context_run(&loop->ctx);
 }
 
 void weir_loop_destroy(struct weir_loop *loop)

@@ -10,6 +10,7 @@
 #include "transport/stream.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -22,6 +23,14 @@
  * back from the peer what it has not yet read. */
 #define LINGER_NS (2 * WEIR_NS_PER_S)
 
+/* Bytes to ask for in one read.  A socket's peer is woken once for each; a pipe's bytes
+ * should still be in the processor's cache when they are written on. */
+#define READ_MIN ((uint32_t)64 << 10)
+#define READ_MAX_PIPE ((uint32_t)128 << 10)
+
+/* What a busy pipe is enlarged to: fewer bytes mean a change of process for each few. */
+#define PIPE_SIZE (1 << 20)
+
 struct port {
 	uv_poll_t poll;
 	struct weir__stream *stream;
@@ -29,6 +38,7 @@ struct port {
 	int armed; /* events that the poll handle watches */
 	bool keep; /* the descriptor is not ours */
 	bool open;
+	bool grown; /* enlarging the pipe was tried */
 };
 
 struct weir__stream {
@@ -48,7 +58,8 @@ struct weir__stream {
 	bool is_socket : 1;
 	bool resets : 1;
 	bool paused : 1;
-	bool eof : 1;     /* the end was read, or reading failed */
+	bool eof : 1;     /* there is no more to read, or nobody who wants it */
+	bool drained : 1; /* the end was read, or reading failed */
 	bool ended : 1;   /* and the source has ended with `end_why` */
 	bool closing : 1;
 	bool lingering : 1;
@@ -155,6 +166,16 @@ static void close_port(struct port *port)
 		close(port->fd);
 }
 
+/* A pipe that was seen full is worth the kernel's memory for a larger one, if it is a pipe
+ * and the user may have it. */
+static void grow_pipe(const struct weir__stream *s, struct port *port)
+{
+	if (s->is_socket || port->grown)
+		return;
+	port->grown = true;
+	(void)fcntl(port->fd, F_SETPIPE_SZ, PIPE_SIZE);
+}
+
 /* ---- reading ---- */
 
 /* The source has ended: so it says, whoever asks. */
@@ -182,6 +203,7 @@ static void run_tell_end(struct weir_task *task)
 
 static void source_failed(struct weir__stream *s, int why)
 {
+	s->drained = true;
 	weir__stream_source_end(s, why);
 	/* A socket's error is the end of both directions. */
 	if (s->rd == s->wr)
@@ -190,7 +212,7 @@ static void source_failed(struct weir__stream *s, int why)
 
 static void source_eof(struct weir__stream *s)
 {
-	s->eof = true;
+	s->eof = s->drained = true;
 	if (s->error)
 		weir__stream_source_end(s, s->error);
 	else if (s->hooks->on_eof)
@@ -210,13 +232,13 @@ static ssize_t receive(const struct weir__stream *s, void *data, size_t len)
 	return n;
 }
 
-/* How much to ask for next: more while reads fill it and the sink keeps up, the least
- * when it does not. */
+/* How much to ask for next: more while reads fill it and the sink keeps up, less when it
+ * does not. */
 static void adapt(struct weir__stream *s, bool filled, bool kept_up)
 {
 	if (!kept_up)
-		s->read_size = WEIR__SCRATCH_MIN;
-	else if (filled && s->read_size < WEIR__SCRATCH_MAX)
+		s->read_size = s->read_size > READ_MIN ? s->read_size / 2 : READ_MIN;
+	else if (filled && s->read_size < (s->is_socket ? WEIR__SCRATCH_MAX : READ_MAX_PIPE))
 		s->read_size *= 2;
 }
 
@@ -247,6 +269,8 @@ static void read_some(struct weir__stream *s)
 			return;
 		}
 		total += (size_t)n;
+		if ((size_t)n >= READ_MIN)
+			grow_pipe(s, s->rd);
 		rc = weir_consumer_write(c, data, (size_t)n);
 		if (rc < 0 && s->source.consumer)
 			weir__stream_source_end(s, rc);
@@ -341,7 +365,8 @@ static int64_t sink_drain(struct weir_valve *v, const struct weir_chunk *chunks,
 		n = 0;
 	for (size_t i = 0; i < count; i++)
 		offered += chunks[i].len;
-	if ((size_t)n < offered && !(s->wr->armed & UV_WRITABLE)) {
+	if ((size_t)n < offered) {
+		grow_pipe(s, s->wr);
 		v->blocked = true;
 		watch(s, s->wr);
 	}
@@ -481,7 +506,7 @@ void weir__stream_close(struct weir_transport *t)
 {
 	struct weir__stream *s = (struct weir__stream *)t;
 	/* Everything was sent, and the peer may not have read it yet. */
-	bool linger = s->resets && s->rd && s->rd == s->wr && s->rd->open && !s->eof &&
+	bool linger = s->resets && s->rd && s->rd == s->wr && s->rd->open && !s->drained &&
 		      s->valve.life == WEIR_ENDED && s->valve.why == 0;
 
 	if (s->hooks->on_close)
@@ -576,7 +601,7 @@ int weir__stream_create(struct weir_loop *loop, const struct weir__stream_config
 	s->loop = loop;
 	s->hooks = config->hooks ? config->hooks : &no_hooks;
 	s->owner = config->owner;
-	s->read_size = WEIR__SCRATCH_MIN;
+	s->read_size = READ_MIN;
 	s->is_socket = config->is_socket;
 	s->resets = config->resets;
 	weir__loop_retain(loop);
