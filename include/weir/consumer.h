@@ -130,14 +130,26 @@ WEIR_API void weir_consumer_wake(struct weir_consumer *c);
 /* Fill *out with a snapshot.  Changes nothing. */
 WEIR_API void weir_consumer_state(const struct weir_consumer *c, struct weir_consumer_state *out);
 
+/* One who wants to know when a consumer ends; embed it.  Fields are private. */
+struct weir_end_watch {
+	struct weir_end_watch *next;
+	void (*fn)(void *arg, int why);
+	void *arg;
+};
+
 /*
  * Have `fn(arg, why)` called once, when `c` ends: `why` is 0 once every accepted
- * byte has been handed on after a finish, else a negative code.  A consumer has
- * one such listener; NULL removes it.  It may be called from inside any call on
- * `c`, and must not release `c` before that call has returned.
+ * byte has been handed on after a finish, else a negative code.  It may be called
+ * from inside any call on `c`, and must not release `c` before that call has returned.
+ *
+ * Owns  nothing: `w` must outlive the watch, which ends with the call or with
+ *       weir_consumer_unwatch_end().
  */
-WEIR_API void weir_consumer_on_end(struct weir_consumer *c, void (*fn)(void *arg, int why),
-				   void *arg);
+WEIR_API void weir_consumer_watch_end(struct weir_consumer *c, struct weir_end_watch *w,
+				      void (*fn)(void *arg, int why), void *arg);
+
+/* End the watch; a no-op for one that is not on. */
+WEIR_API void weir_consumer_unwatch_end(struct weir_consumer *c, struct weir_end_watch *w);
 
 #ifdef __cplusplus
 }

@@ -60,14 +60,59 @@ static void run_timer(struct weir_timer *timer)
 
 /* ---- the end ---- */
 
-/* Tell the consumer behind; when there is none, `start` does. */
+/* Tell the consumer behind; when there is none, `start` does.  The end is complete when
+ * that consumer's is. */
 static void tell_end(struct weir_throttle *t)
 {
-	if (!t->source.consumer)
-		return;
 	weir_producer_end(&t->source, t->why);
-	if (t->why == 0)
-		weir_valve_done(&t->valve, 0);
+}
+
+/* ---- the consumer behind, whose end and delivery are ours ---- */
+
+/* What was handed on there of what it got from us. */
+static uint64_t out_behind(const struct weir_throttle *t)
+{
+	struct weir_consumer_state s;
+
+	if (!t->behind)
+		return t->out_before;
+	weir_consumer_state(t->behind, &s);
+	return t->out_before + (s.out > t->behind_base ? s.out - t->behind_base : 0);
+}
+
+static void leave_behind(struct weir_throttle *t)
+{
+	t->out_before = out_behind(t);
+	t->behind = NULL;
+}
+
+static void on_behind_end(void *arg, int why)
+{
+	struct weir_throttle *t = arg;
+
+	leave_behind(t);
+	if (t->valve.life == WEIR_FLUSHING)
+		weir_valve_done(&t->valve, why);
+	else
+		weir_valve_die(&t->valve, why < 0 ? why : WEIR_ECLOSED);
+}
+
+static void follow(struct weir_throttle *t, struct weir_consumer *behind)
+{
+	struct weir_consumer_state s;
+
+	if (t->behind == behind)
+		return;
+	if (t->behind) {
+		weir_consumer_unwatch_end(t->behind, &t->behind_end);
+		leave_behind(t);
+	}
+	if (!behind)
+		return;
+	weir_consumer_state(behind, &s);
+	t->behind = behind;
+	t->behind_base = s.in;
+	weir_consumer_watch_end(behind, &t->behind_end, on_behind_end, t);
 }
 
 static void set_over(struct weir_throttle *t, int why)
@@ -141,6 +186,21 @@ static size_t sink_room(struct weir_consumer *c)
 	return most < room ? (size_t)most : room;
 }
 
+/* What the consumer behind holds or drops of ours, we do. */
+static void sink_state(const struct weir_consumer *c, struct weir_consumer_state *out)
+{
+	const struct weir_throttle *t = (const struct weir_throttle *)c;
+	uint64_t passed;
+
+	weir_valve_consumer_ops.state(c, out);
+	passed = out->out;
+	out->out = out_behind(t);
+	if (t->behind && !out->ended)
+		out->held += passed - out->out;
+	else
+		out->dropped += passed - out->out;
+}
+
 /* ---- the producer behind ---- */
 
 static void run_task(struct weir_task *task)
@@ -160,6 +220,7 @@ static void source_start(struct weir_producer *p)
 	struct weir_throttle *t = throttle_from_source(p);
 
 	t->paused = false;
+	follow(t, p->consumer);
 	weir_task_queue(t->ctx, &t->task);
 }
 
@@ -206,6 +267,7 @@ int weir_throttle_create(struct weir_context *ctx, struct weir_rate rate,
 	t->sink_ops = *t->valve.base.ops;
 	t->sink_ops.name = "throttle";
 	t->sink_ops.room = sink_room;
+	t->sink_ops.state = sink_state;
 	t->valve.base.ops = &t->sink_ops;
 	weir_producer_init(&t->source, &source_ops, WEIR_PUSH);
 	t->ctx = ctx;
@@ -245,6 +307,7 @@ void weir_throttle_destroy(struct weir_throttle *t)
 		weir_valve_die(&t->valve, WEIR_ECLOSED);
 	}
 	tell_end(t);
+	follow(t, NULL);
 	weir_valve_die(&t->valve, WEIR_ECLOSED);
 	weir_task_cancel(&t->task);
 	if (t->group)

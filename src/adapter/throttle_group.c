@@ -80,19 +80,22 @@ static uint64_t share_due(struct weir_throttle_group *g, struct weir_throttle *t
 	return weir__bucket_tokens(&t->share);
 }
 
-/* By its tag, after its equals.  One whose tag is the clock's belongs near the front. */
+static bool is_before(const struct weir_throttle_group *g, struct weir__place *place, uint64_t tag)
+{
+	return place != &g->line && throttle_from_place(place)->tag <= tag;
+}
+
+/* By its tag, after its equals.  Most belong at the end; who was away, near the front. */
 static void put_in_line(struct weir_throttle_group *g, struct weir_throttle *t)
 {
 	struct weir__place *at = &g->line;
 
-	if (t->tag == g->clock) {
-		for (at = at->next; at != &g->line; at = at->next)
-			if (throttle_from_place(at)->tag > t->tag)
-				break;
+	if (t->tag == g->clock && !is_before(g, at->prev, t->tag)) {
+		for (at = at->next; is_before(g, at, t->tag); at = at->next)
+			;
 	} else {
-		for (; at->prev != &g->line; at = at->prev)
-			if (throttle_from_place(at->prev)->tag <= t->tag)
-				break;
+		while (at->prev != &g->line && !is_before(g, at->prev, t->tag))
+			at = at->prev;
 	}
 	put_before(at, &t->place);
 }

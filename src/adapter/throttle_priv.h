@@ -19,6 +19,10 @@ struct weir_throttle {
 	struct weir_valve valve;
 	struct weir_consumer_ops sink_ops; /* the valve's, with a room of our own */
 	struct weir_producer source;
+	struct weir_consumer *behind; /* the last one that `source` fed, until it ends */
+	struct weir_end_watch behind_end;
+	uint64_t behind_base; /* what that had accepted before us */
+	uint64_t out_before;  /* what those before it handed on of ours */
 	struct weir_context *ctx;
 	struct weir__bucket bucket;
 	struct weir_timer timer; /* armed: waits for tokens of its own */

@@ -64,19 +64,32 @@ void weir_consumer_state(const struct weir_consumer *c, struct weir_consumer_sta
 	c->ops->state(c, out);
 }
 
-void weir_consumer_on_end(struct weir_consumer *c, void (*fn)(void *arg, int why), void *arg)
+void weir_consumer_watch_end(struct weir_consumer *c, struct weir_end_watch *w,
+			     void (*fn)(void *arg, int why), void *arg)
 {
-	c->on_end = fn;
-	c->on_end_arg = arg;
+	*w = (struct weir_end_watch){.next = c->watches, .fn = fn, .arg = arg};
+	c->watches = w;
+}
+
+void weir_consumer_unwatch_end(struct weir_consumer *c, struct weir_end_watch *w)
+{
+	for (struct weir_end_watch **at = &c->watches; *at; at = &(*at)->next) {
+		if (*at == w) {
+			*at = w->next;
+			return;
+		}
+	}
 }
 
 void weir_consumer_ended(struct weir_consumer *c, int why)
 {
-	void (*fn)(void *arg, int why) = c->on_end;
+	/* One by one: each may end its neighbour's watch. */
+	while (c->watches) {
+		struct weir_end_watch *w = c->watches;
 
-	c->on_end = NULL;
-	if (fn)
-		fn(c->on_end_arg, why);
+		c->watches = w->next;
+		w->fn(w->arg, why);
+	}
 }
 
 void weir_consumer_bind(struct weir_consumer *c, struct weir_producer *p, enum weir_mode mode)

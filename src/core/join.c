@@ -18,6 +18,7 @@ struct weir_join {
 	struct weir_producer back;  /* what the sink pauses */
 	struct weir_context *ctx;
 	struct weir_consumer *sink;
+	struct weir_end_watch sink_end;
 	struct weir_join_options options;
 	struct weir_task done;
 	struct weir_timer idle;
@@ -230,7 +231,7 @@ static void front_finish(struct weir_consumer *c)
 		weir_consumer_finish(j->sink);
 		return;
 	}
-	weir_consumer_on_end(j->sink, NULL, NULL);
+	weir_consumer_unwatch_end(j->sink, &j->sink_end);
 	complete(j, WEIR_FINISHED, 0);
 }
 
@@ -409,7 +410,7 @@ int weir_join_create(struct weir_context *ctx, struct weir_producer *source,
 
 	/* The source first: the sink may ask it for bytes, or pause it, at once.  It may
 	 * end as it starts, and then there is nothing left to register. */
-	weir_consumer_on_end(sink, on_sink_end, j);
+	weir_consumer_watch_end(sink, &j->sink_end, on_sink_end, j);
 	watch_idle(j);
 	weir_consumer_bind(&j->front, source, source->mode);
 	rc = 0;
@@ -417,7 +418,7 @@ int weir_join_create(struct weir_context *ctx, struct weir_producer *source,
 		rc = weir_consumer_register(sink, &j->back, j->back.mode);
 	if (rc < 0) {
 		stop_source(j, rc);
-		weir_consumer_on_end(sink, NULL, NULL);
+		weir_consumer_unwatch_end(sink, &j->sink_end);
 		weir_task_cancel(&j->done);
 		free(j);
 		return rc;
@@ -484,7 +485,7 @@ void weir_join_destroy(struct weir_join *j)
 	j->options.on_done = NULL;
 	weir_join_stop(j, WEIR_ESTOPPED);
 	if (j->outcome.end == WEIR_RUNNING) /* the sink is in a drain, and ends after it */
-		weir_consumer_on_end(j->sink, NULL, NULL);
+		weir_consumer_unwatch_end(j->sink, &j->sink_end);
 	weir_task_cancel(&j->done);
 	weir_timer_cancel(j->ctx, &j->idle);
 	free(j);

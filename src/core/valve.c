@@ -645,7 +645,7 @@ void weir_valve_init(struct weir_valve *v, const struct weir_valve_ops *ops,
 
 void weir_valve_fini(struct weir_valve *v)
 {
-	v->base.on_end = NULL;
+	v->base.watches = NULL;
 	if (v->life != WEIR_ENDED)
 		ended(v, WEIR_ECLOSED, false);
 }

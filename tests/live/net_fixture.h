@@ -268,6 +268,7 @@ struct taker {
 	uint64_t wrong; /* bytes */
 	bool ended;
 	int why;
+	struct weir_end_watch watch;
 };
 
 static inline int64_t taker_drain(struct weir_valve *v, const struct weir_chunk *chunks,
@@ -310,7 +311,7 @@ static inline void taker_start(struct taker *k, struct bench *b, struct weir_tra
 {
 	*k = (struct taker){0};
 	weir_valve_init(&k->valve, &taker_ops, weir_loop_context(b->loop));
-	weir_consumer_on_end(&k->valve.base, taker_on_end, k);
+	weir_consumer_watch_end(&k->valve.base, &k->watch, taker_on_end, k);
 	assert_int_equal(
 		weir_consumer_register(&k->valve.base, weir_transport_source(t), WEIR_PUSH), 0);
 }
@@ -324,6 +325,7 @@ static inline bool has_taker_ended(void *arg)
 struct ending {
 	bool ended;
 	int why;
+	struct weir_end_watch watch;
 };
 
 static inline void on_ending(void *arg, int why)

@@ -87,8 +87,9 @@ static void test_a_pipe_that_nobody_reads_holds_the_high_mark_and_one_chunk(void
 			assert_int_equal(s.in, s.out + s.held + s.dropped);
 		}
 		assert_true(g.paused);
-		assert_int_equal(g.pauses, 1);
-		assert_int_equal(g.resumes, 0);
+		/* Seen full, a pipe is enlarged once: one more pause, and no third. */
+		assert_in_range(g.pauses, 1, 2);
+		assert_int_equal(g.resumes, g.pauses - 1);
 		assert_false(j.done);
 		close(fds[0]);
 		assert_int_equal(join_wait(&j).cause, -EPIPE);

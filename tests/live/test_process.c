@@ -95,7 +95,7 @@ static void assert_exit(struct weir_transport *t, int status, int signal)
 static void watch_sink(struct weir_transport *t, struct ending *e)
 {
 	*e = (struct ending){0};
-	weir_consumer_on_end(weir_transport_sink(t), on_ending, e);
+	weir_consumer_watch_end(weir_transport_sink(t), &e->watch, on_ending, e);
 }
 
 static void say(struct weir_transport *t, const char *text)
@@ -111,6 +111,7 @@ struct keeper {
 	size_t len;
 	bool ended;
 	int why;
+	struct weir_end_watch watch;
 };
 
 static int64_t keeper_drain(struct weir_valve *v, const struct weir_chunk *chunks, size_t count)
@@ -145,7 +146,7 @@ static void keeper_start(struct keeper *k, struct bench *b, struct weir_transpor
 {
 	memset(k, 0, sizeof(*k));
 	weir_valve_init(&k->valve, &keeper_ops, weir_loop_context(b->loop));
-	weir_consumer_on_end(&k->valve.base, keeper_on_end, k);
+	weir_consumer_watch_end(&k->valve.base, &k->watch, keeper_on_end, k);
 	assert_int_equal(weir_consumer_register(&k->valve.base, weir_transport_source(t),
 						WEIR_PUSH), 0);
 }
@@ -699,16 +700,17 @@ static void test_close_from_inside_an_end(void **state)
 {
 	struct bench *b = *state;
 	struct weir_transport *t = shell(b, "cat; exit 9", &both);
+	struct weir_end_watch watch;
 	struct keeper k;
 
 	keeper_start(&k, b, t);
-	weir_consumer_on_end(weir_transport_sink(t), close_in_callback, &t);
+	weir_consumer_watch_end(weir_transport_sink(t), &watch, close_in_callback, &t);
 	weir_consumer_finish(weir_transport_sink(t));
 	wait_for(b, is_null, &t);
 
 	t = shell(b, "cat; exit 9", &both);
 	keeper_start(&k, b, t);
-	weir_consumer_on_end(&k.valve.base, close_in_callback, &t);
+	weir_consumer_watch_end(&k.valve.base, &watch, close_in_callback, &t);
 	weir_consumer_finish(weir_transport_sink(t));
 	wait_for(b, is_null, &t);
 }
@@ -846,7 +848,8 @@ static void test_standard_error_passes_joins_or_drops(void **state)
 
 static void test_environment_and_directory_are_as_told(void **state)
 {
-	static char *const env[] = {"WEIR_A=one", "PATH=/usr/bin:/bin", NULL};
+	static char one[] = "WEIR_A=one", path[] = "PATH=/usr/bin:/bin";
+	static char *const env[] = {one, path, NULL};
 	static const char *const argv[] = {"env", NULL};
 	const struct weir_process_options with_env = {.out = true, .env = env};
 	const struct weir_process_options with_dir = {.out = true, .dir = "/usr"};

@@ -79,7 +79,7 @@ static void wait_readable(int fd, int events)
 static void watch_sink(struct weir_transport *t, struct ending *e)
 {
 	*e = (struct ending){0};
-	weir_consumer_on_end(weir_transport_sink(t), on_ending, e);
+	weir_consumer_watch_end(weir_transport_sink(t), &e->watch, on_ending, e);
 }
 
 static uint64_t cpu_while_running_for(struct bench *b, uint64_t ns)
@@ -455,7 +455,7 @@ static void test_reads_of_one_byte_lose_nothing(void **state)
 	close(fds[1]);
 	memset(&k, 0, sizeof(k));
 	weir_valve_init(&k.valve, &taker_ops, weir_loop_context(b->loop));
-	weir_consumer_on_end(&k.valve.base, taker_on_end, &k);
+	weir_consumer_watch_end(&k.valve.base, &k.watch, taker_on_end, &k);
 	assert_int_equal(weir_valve_set_marks(&k.valve, 1, 0, 1), 0);
 	assert_int_equal(weir_consumer_register(&k.valve.base, weir_transport_source(t),
 						WEIR_PUSH), 0);

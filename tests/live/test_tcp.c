@@ -282,7 +282,7 @@ static void test_failed_sink_resets_the_peer(void **state)
 	ssize_t n;
 	char byte;
 
-	weir_consumer_on_end(weir_transport_sink(t), on_ending, &e);
+	weir_consumer_watch_end(weir_transport_sink(t), &e.watch, on_ending, &e);
 	weir_consumer_fail(weir_transport_sink(t), WEIR_ETRUNCATED);
 	wait_for(b, has_ended, &e);
 	assert_int_equal(e.why, WEIR_ETRUNCATED);

@@ -141,7 +141,7 @@ static void test_failed_sink_closes_both_directions(void **state)
 	open_at(b, path, &o);
 	peer = accept(listening, NULL, NULL);
 	assert_true(peer >= 0);
-	weir_consumer_on_end(weir_transport_sink(o.t), on_ending, &e);
+	weir_consumer_watch_end(weir_transport_sink(o.t), &e.watch, on_ending, &e);
 	weir_consumer_fail(weir_transport_sink(o.t), WEIR_ETRUNCATED);
 	wait_for(b, has_ended, &e);
 	run_for(b, 1 * MS);

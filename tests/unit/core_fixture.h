@@ -110,6 +110,7 @@ struct sink {
 	int end_why, on_end_why;
 	void (*on_drain)(struct sink *s); /* NULL: nothing */
 	void *arg;
+	struct weir_end_watch watch;
 };
 
 static inline int64_t sink_drain(struct weir_valve *v, const struct weir_chunk *chunks,
@@ -169,7 +170,7 @@ static inline void sink_open(struct sink *s, struct world *w)
 {
 	*s = (struct sink){.world = w, .window = SIZE_MAX};
 	weir_valve_init(&s->v, &sink_ops, &w->ctx);
-	weir_consumer_on_end(&s->v.base, sink_on_end, s);
+	weir_consumer_watch_end(&s->v.base, &s->watch, sink_on_end, s);
 }
 
 /* Let the sink take `n` bytes more, and say so. */

@@ -216,18 +216,19 @@ static void on_end(void *arg, int why)
 
 static void test_end1_the_listener_is_told_once(void **state)
 {
+	struct weir_end_watch watch;
 	struct bin b = bin();
 
 	(void)state;
 	told = 0;
 	weir_consumer_ended(&b.base, 0); /* nobody listens */
-	weir_consumer_on_end(&b.base, on_end, &told);
+	weir_consumer_watch_end(&b.base, &watch, on_end, &told);
 	weir_consumer_ended(&b.base, -EIO);
 	weir_consumer_ended(&b.base, -EPIPE);
 	assert_int_equal(told, 1);
 	assert_int_equal(told_why, -EIO);
-	weir_consumer_on_end(&b.base, on_end, &told);
-	weir_consumer_on_end(&b.base, NULL, NULL);
+	weir_consumer_watch_end(&b.base, &watch, on_end, &told);
+	weir_consumer_unwatch_end(&b.base, &watch);
 	weir_consumer_ended(&b.base, -EIO);
 	assert_int_equal(told, 1);
 }

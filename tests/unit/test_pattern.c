@@ -36,6 +36,7 @@ struct summer {
 	bool ended;
 	int why;
 	int fails;
+	struct weir_end_watch watch;
 };
 
 static int64_t summer_drain(struct weir_valve *v, const struct weir_chunk *chunks, size_t count)
@@ -88,7 +89,7 @@ static void summer_open(struct summer *s, struct world *w)
 {
 	*s = (struct summer){.sum = FNV_START, .window = SIZE_MAX};
 	weir_valve_init(&s->v, &summer_ops, &w->ctx);
-	weir_consumer_on_end(&s->v.base, summer_on_end, s);
+	weir_consumer_watch_end(&s->v.base, &s->watch, summer_on_end, s);
 }
 
 static void attach(struct summer *s, struct weir_transport *t)

@@ -130,7 +130,7 @@ static uint64_t hash_valve(uint64_t h, const struct rig *r)
 			   (uint64_t)(v->task.next != NULL) << 24 |
 			   (uint64_t)v->deadline.armed << 25 |
 			   (uint64_t)(v->waiter.next != NULL) << 26 |
-			   (uint64_t)(v->base.on_end != NULL) << 27);
+			   (uint64_t)(v->base.watches != NULL) << 27);
 	h = mix(h, (uint64_t)(int64_t)v->why);
 	h = mix(h, v->deadline.armed ? v->deadline.deadline - r->world->now : 0);
 	for (uint32_t i = 0; i < q->count; i++) {

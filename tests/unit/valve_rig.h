@@ -26,6 +26,7 @@ struct rig {
 	struct model model;
 	unsigned long compared;
 	char fault[512];    /* the first difference */
+	struct weir_end_watch watch;
 };
 
 static inline struct rig *rig_of(struct weir_producer *p)
@@ -224,7 +225,7 @@ static inline void rig_open(struct rig *r, struct world *w, const struct scale *
 	weir_valve_set_finish_wait(&r->v, scale->finish_wait);
 	if (weir_valve_set_marks(&r->v, scale->high, scale->low, scale->limit) < 0)
 		abort();
-	weir_consumer_on_end(&r->v.base, rig_on_end, r);
+	weir_consumer_watch_end(&r->v.base, &r->watch, rig_on_end, r);
 	model_init(&r->model, scale, script);
 }
 

@@ -34,14 +34,13 @@ struct weir_consumer_ops {
 struct weir_consumer {
 	const struct weir_consumer_ops *ops;
 	struct weir_producer *producer; /* borrowed; NULL without one */
-	void (*on_end)(void *arg, int why);
-	void *on_end_arg;
+	struct weir_end_watch *watches;
 };
 
 /* Prepare caller-owned storage.  There is nothing to release. */
 WEIR_API void weir_consumer_init(struct weir_consumer *c, const struct weir_consumer_ops *ops);
 
-/* Tell the listener, once, that `c` has ended. */
+/* Tell those who watch, once, that `c` has ended. */
 WEIR_API void weir_consumer_ended(struct weir_consumer *c, int why);
 
 /* Bind `p` to `c` and start it: the common half of register_producer.  The
