@@ -43,16 +43,13 @@ static void on_drain_done(struct weir_join *join, const struct weir_outcome *out
 	end_grace(arg);
 }
 
-static void on_way_done(void *arg)
+static void on_copied(struct weir_join *join, const struct weir_outcome *outcome, void *arg)
 {
 	struct job *job = arg;
 	struct weir_context *ctx = job->app->ctx;
-	struct weir_outcome outcome;
 
-	if (!way_done(&job->way[0]))
-		return;
-	way_outcome(&job->way[0], &outcome);
-	if (outcome.end != WEIR_FINISHED || !drain_runs(job) ||
+	(void)join;
+	if (outcome->end != WEIR_FINISHED || !drain_runs(job) ||
 	    !weir_transport_half_closes(job->side[1])) {
 		job_ended(job);
 		return;
@@ -60,15 +57,6 @@ static void on_way_done(void *arg)
 	job->in_grace = true;
 	job->grace.run = run_grace;
 	weir_timer_set(ctx, &job->grace, weir_context_now(ctx) + GRACE_NS);
-}
-
-static void on_head_done(struct weir_join *join, const struct weir_outcome *outcome, void *arg)
-{
-	struct job *job = arg;
-
-	(void)join;
-	way_head_done(&job->way[0], outcome);
-	on_way_done(job);
 }
 
 static int start_drain(struct job *job)
@@ -91,23 +79,20 @@ static int start_copy(struct job *job)
 	struct app *app = job->app;
 	const struct weir_join_options options = {
 		.idle_ns = app->o->idle_ns,
-		.on_done = on_head_done,
+		.on_done = on_copied,
 		.arg = job,
 	};
 	struct weir_consumer *front;
 	int rc;
 
-	rc = way_init(&job->way[0], app, 0, weir_transport_sink(job->side[1]), on_way_done, job,
-		      &front);
+	rc = job_limit(job, 0, weir_transport_sink(job->side[1]), &front);
 	if (rc < 0)
 		return rc;
 	rc = start_drain(job);
 	if (rc < 0)
 		return rc;
-	rc = weir_join_create(app->ctx, weir_transport_source(job->side[0]), front, &options,
-			      &job->head);
-	job->way[0].head = job->head;
-	return rc;
+	return weir_join_create(app->ctx, weir_transport_source(job->side[0]), front, &options,
+				&job->join[0]);
 }
 
 static void stop_copy(struct job *job, int why)
@@ -116,15 +101,13 @@ static void stop_copy(struct job *job, int why)
 		end_grace(job);
 		return;
 	}
-	weir_join_stop(job->head, why);
-	way_stop(&job->way[0], why);
+	weir_join_stop(job->join[0], why);
 }
 
 static void fini_copy(struct job *job)
 {
 	weir_timer_cancel(job->app->ctx, &job->grace);
-	weir_join_destroy(job->head);
-	way_fini(&job->way[0]);
+	weir_join_destroy(job->join[0]);
 	weir_join_destroy(job->drain);
 	weir_transport_close(job->drain_to);
 }

@@ -202,16 +202,37 @@ void job_destroy(struct job *job)
 	weir_opening_cancel(job->opening);
 	weir_task_cancel(&job->done);
 	job->kind->fini(job);
+	weir_throttle_destroy(job->throttle[0]);
+	weir_throttle_destroy(job->throttle[1]);
 	weir_transport_close(job->side[0]);
 	weir_transport_close(job->side[1]);
 	free(job);
+}
+
+int job_limit(struct job *job, int way, struct weir_consumer *sink, struct weir_consumer **front)
+{
+	const struct app *app = job->app;
+	struct weir_rate rate = {.bytes_per_s = app->o->rate, .burst = app->o->burst};
+	int rc;
+
+	*front = sink;
+	if (!rate.bytes_per_s)
+		return 0;
+	/* What is shared limits each alike: its own limit would only add a second burst. */
+	if (app->group[way])
+		rate = (struct weir_rate){0};
+	rc = weir_throttle_create(app->ctx, rate, app->group[way], &job->throttle[way]);
+	if (rc < 0)
+		return rc;
+	*front = weir_throttle_sink(job->throttle[way]);
+	return weir_consumer_register(sink, weir_throttle_source(job->throttle[way]), WEIR_PUSH);
 }
 
 void job_progress(const struct job *job, int way, struct weir_progress *out)
 {
 	*out = (struct weir_progress){0};
 	if (job->started)
-		way_progress(&job->way[way], out);
+		weir_join_progress(job->join[way], out);
 }
 
 const struct job_kind *job_kind_of(const struct options *o)

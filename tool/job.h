@@ -6,8 +6,9 @@
  * done for one peer of many.
  */
 #include "app.h"
-#include "way.h"
+#include "weir/join.h"
 #include "weir/relay.h"
+#include "weir/throttle.h"
 #include "weir/transport.h"
 
 struct job;
@@ -54,8 +55,9 @@ struct job {
 	struct weir_opening *opening;
 	int opening_side;
 	bool started, ended;
-	struct way way[2]; /* 0: left to right, source to sink */
-	struct weir_join *head;   /* copy's */
+	/* Of each direction; 0: left to right, source to sink. */
+	struct weir_join *join[2];         /* the relay's, if there is one */
+	struct weir_throttle *throttle[2]; /* between join and sink; NULL without a rate */
 	struct weir_relay *relay; /* relay's */
 	struct weir_join *drain;  /* copy's: what the sink sends back */
 	struct weir_transport *drain_to;
@@ -80,6 +82,12 @@ void job_destroy(struct job *job);
 
 /* Stop on request; on_done follows. */
 void job_stop(struct job *job);
+
+/*
+ * For kinds: what a direction that ends in `sink` is to be joined to: the sink, or with
+ * --rate a throttle before it.  Returns 0, or a negative code.
+ */
+int job_limit(struct job *job, int way, struct weir_consumer *sink, struct weir_consumer **front);
 
 /* For kinds: all that was started has come to its end. */
 void job_ended(struct job *job);

@@ -138,9 +138,9 @@ static void judge_ways(struct job *job)
 	int failed = -1;
 
 	for (int i = job->kind->ways - 1; i >= 0; i--) {
-		way_outcome(&job->way[i], &r->outcome[i]);
+		weir_join_outcome(job->join[i], &r->outcome[i]);
 		forgive_command(job, i);
-		way_progress(&job->way[i], &r->progress[i]);
+		weir_join_progress(job->join[i], &r->progress[i]);
 		if (r->progress[i].elapsed_ns > r->elapsed_ns)
 			r->elapsed_ns = r->progress[i].elapsed_ns;
 		if (r->outcome[i].end != WEIR_FINISHED)

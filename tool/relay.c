@@ -2,23 +2,13 @@
 /* Both ways.  What half-close means is the library's relay; here are only its ends. */
 #include "job.h"
 
-static void check_done(void *arg)
-{
-	struct job *job = arg;
-
-	if (way_done(&job->way[0]) && way_done(&job->way[1]))
-		job_ended(job);
-}
-
 static void on_relay_done(struct weir_relay *relay, const struct weir_outcome *to_right,
 			  const struct weir_outcome *to_left, void *arg)
 {
-	struct job *job = arg;
-
 	(void)relay;
-	way_head_done(&job->way[0], to_right);
-	way_head_done(&job->way[1], to_left);
-	check_done(job);
+	(void)to_right;
+	(void)to_left;
+	job_ended(arg);
 }
 
 static int start_relay(struct job *job)
@@ -35,8 +25,7 @@ static int start_relay(struct job *job)
 
 	for (int i = 0; i < 2; i++) {
 		/* The direction that ends in this side comes from the other one. */
-		rc = way_init(&job->way[1 - i], app, 1 - i, weir_transport_sink(job->side[i]),
-			      check_done, job, &side[i].sink);
+		rc = job_limit(job, 1 - i, weir_transport_sink(job->side[i]), &side[i].sink);
 		if (rc < 0)
 			return rc;
 		side[i].source = weir_transport_source(job->side[i]);
@@ -44,23 +33,19 @@ static int start_relay(struct job *job)
 	rc = weir_relay_create(app->ctx, side[0], side[1], &options, &job->relay);
 	if (rc < 0)
 		return rc;
-	job->way[0].head = weir_relay_to_right(job->relay);
-	job->way[1].head = weir_relay_to_left(job->relay);
+	job->join[0] = weir_relay_to_right(job->relay);
+	job->join[1] = weir_relay_to_left(job->relay);
 	return 0;
 }
 
 static void stop_relay(struct job *job, int why)
 {
 	weir_relay_stop(job->relay, why);
-	way_stop(&job->way[0], why);
-	way_stop(&job->way[1], why);
 }
 
 static void fini_relay(struct job *job)
 {
 	weir_relay_destroy(job->relay);
-	way_fini(&job->way[0]);
-	way_fini(&job->way[1]);
 }
 
 const struct job_kind relay_kind = {

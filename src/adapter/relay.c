@@ -31,6 +31,7 @@ struct weir_relay {
 	struct way ways[2];
 	uint64_t active; /* when a direction was last seen to move, or held */
 	struct weir_timer idle, linger;
+	int stopped; /* with this code; 0 if not */
 	uint64_t lingering; /* since when the one that is left gave nothing */
 };
 
@@ -85,8 +86,20 @@ static bool expired(struct weir_relay *r, struct weir_timer *timer, uint64_t sin
 
 static void stop_all(struct weir_relay *r, int why)
 {
+	r->stopped = why;
 	for (int i = 0; i < 2; i++)
 		weir_join_stop(r->ways[i].join, why);
+}
+
+/* Stopping one direction may cut the connection that the other one reads, before that is
+ * stopped in its turn: it was stopped all the same. */
+static void note_outcome(struct weir_relay *r, struct way *w, const struct weir_outcome *outcome)
+{
+	w->outcome = *outcome;
+	if (r->stopped && outcome->end == WEIR_SOURCE_FAILED && outcome->cause == -ECONNABORTED) {
+		w->outcome.end = WEIR_STOPPED;
+		w->outcome.cause = r->stopped;
+	}
 }
 
 static void run_idle(struct weir_timer *timer)
@@ -118,7 +131,7 @@ static void on_way_done(struct weir_join *join, const struct weir_outcome *outco
 	struct weir_relay *r = arg;
 	struct way *w = &r->ways[join == r->ways[TO_LEFT].join];
 
-	w->outcome = *outcome;
+	note_outcome(r, w, outcome);
 	if (running(&r->ways[TO_RIGHT]) || running(&r->ways[TO_LEFT])) {
 		if (r->options.linger_ns) {
 			look(r);
