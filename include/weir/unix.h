@@ -15,6 +15,9 @@
 extern "C" {
 #endif
 
+/* The longest path that the system's address has room for, in bytes. */
+WEIR_API size_t weir_unix_path_max(void);
+
 /* Connect to the socket at `path`.  As weir_tcp_connect(). */
 WEIR_API WEIR_MUST_USE int weir_unix_connect(struct weir_loop *loop, const char *path,
 					     weir_open_fn *fn, void *arg,

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* "unix:PATH" and "unix-listen:PATH"; a leading '@' is the abstract name space. */
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include "endpoint_priv.h"
 #include "weir/unix.h"
 
 static int parse_path(struct weir_endpoint *e, const char *rest, const char **expected)
 {
-	struct sockaddr_un addr;
 	size_t len = strlen(rest);
 
 	if (len == 0 || strcmp(rest, "@") == 0) {
@@ -17,7 +14,7 @@ static int parse_path(struct weir_endpoint *e, const char *rest, const char **ex
 					      : "a path or @NAME, as in unix:PATH";
 		return WEIR_EENDPOINT;
 	}
-	if (len >= sizeof(addr.sun_path)) {
+	if (len > weir_unix_path_max()) {
 		*expected = "a path short enough for a socket (107 bytes on Linux)";
 		return WEIR_EENDPOINT;
 	}

@@ -55,6 +55,11 @@ static int make_address(const char *path, struct weir__address *out)
 	return 0;
 }
 
+size_t weir_unix_path_max(void)
+{
+	return sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
+}
+
 int weir_unix_connect(struct weir_loop *loop, const char *path, weir_open_fn *fn, void *arg,
                       struct weir_opening **out)
 {

@@ -649,6 +649,65 @@ static void test_who_is_within_its_share_is_served_first(void **state)
 	assert_true(worst_delay(0, &least) > 5 * WEIR_NS_PER_MS);
 }
 
+static void test_share_is_no_more_than_the_share(void **state)
+{
+	struct weir_throttle_group *g;
+	struct flow f[10];
+	struct bound all;
+	struct world w;
+
+	(void)state;
+	world_open(&w, WEIR_BUDGET_DEFAULT);
+	bound_open(&all, rate_of(100000, 0), w.now);
+	assert_int_equal(weir_throttle_group_create(&w.ctx, rate_of(100000, 0), 1000, &g), 0);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(flow_open(&f[i], &w, rate_of(0, 0), g, &all), 0);
+	for (int i = 1; i < 10; i++)
+		flow_want(&f[i], UINT64_C(1) << 40);
+	run_until(&w, w.now + S, 0);
+	for (int i = 1; i < 10; i++)
+		f[i].sink.base += f[i].sink.got, f[i].sink.got = 0;
+	flow_want(&f[0], UINT64_C(1) << 40);
+	run_until(&w, w.now + S / 2, 0);
+	/* A tenth of 50000 for each, and for the one that came its 100 before that. */
+	assert_in_range(f[0].sink.got, 4800, 5300);
+	for (int i = 1; i < 10; i++)
+		assert_in_range(f[i].sink.got, 4700, 5100);
+	for (int i = 0; i < 10; i++)
+		flow_close(&f[i]);
+	weir_throttle_group_destroy(g);
+	world_close(&w);
+}
+
+static void test_tokens_that_a_slow_sink_did_not_take_are_not_charged(void **state)
+{
+	struct weir_throttle_group *g;
+	struct flow f[8];
+	struct bound all;
+	struct world w;
+
+	(void)state;
+	world_open(&w, WEIR_BUDGET_DEFAULT);
+	bound_open(&all, rate_of(1000000, 0), w.now);
+	assert_int_equal(weir_throttle_group_create(&w.ctx, rate_of(1000000, 0), 0, &g), 0);
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(flow_open(&f[i], &w, rate_of(0, 0), g, &all), 0);
+	assert_int_equal(weir_valve_set_marks(&f[0].sink.v, 100, 0, 200), 0);
+	f[0].sink.window = 0;
+	for (int i = 7; i >= 0; i--)
+		flow_want(&f[i], UINT64_C(1) << 40);
+	/* It could have an eighth of the rate, and takes a twentieth, 100 bytes at a time. */
+	for (int i = 0; i < 500; i++) {
+		run_until(&w, w.now + S / 500, 0);
+		sink_take(&f[0].sink, 100);
+	}
+	assert_in_range(f[0].sink.got, 48000, 50000);
+	for (int i = 0; i < 8; i++)
+		flow_close(&f[i]);
+	weir_throttle_group_destroy(g);
+	world_close(&w);
+}
+
 /* ---- RATE-3 ---- */
 
 static void test_last_bytes_pass_when_they_may(void **state)
@@ -910,6 +969,8 @@ int main(void)
 		cmocka_unit_test(test_last_bytes_in_a_group_pass_when_they_may_at_the_new_rate_too),
 		cmocka_unit_test(test_what_one_does_not_want_goes_to_the_others),
 		cmocka_unit_test(test_who_is_within_its_share_is_served_first),
+		cmocka_unit_test(test_share_is_no_more_than_the_share),
+		cmocka_unit_test(test_tokens_that_a_slow_sink_did_not_take_are_not_charged),
 		cmocka_unit_test(test_last_bytes_pass_when_they_may),
 		cmocka_unit_test(test_wake_ups_are_not_one_a_byte),
 		cmocka_unit_test(test_blame_says_rate),
