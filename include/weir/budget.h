@@ -50,7 +50,10 @@ WEIR_API void weir_budget_init(struct weir_budget *b, size_t limit);
 WEIR_API void weir_budget_set_limit(struct weir_budget *b, size_t limit);
 
 /* Bytes that can still be charged. */
-WEIR_API size_t weir_budget_room(const struct weir_budget *b);
+static inline size_t weir_budget_room(const struct weir_budget *b)
+{
+	return b->used < b->limit ? b->limit - b->used : 0;
+}
 
 /* Charge `n` bytes: true, or false with nothing charged if they do not fit. */
 WEIR_API WEIR_MUST_USE bool weir_budget_charge(struct weir_budget *b, size_t n);

@@ -49,11 +49,6 @@ void weir_budget_set_limit(struct weir_budget *b, size_t limit)
 	offer(b);
 }
 
-size_t weir_budget_room(const struct weir_budget *b)
-{
-	return b->used < b->limit ? b->limit - b->used : 0;
-}
-
 bool weir_budget_charge(struct weir_budget *b, size_t n)
 {
 	if (n > weir_budget_room(b))

@@ -16,6 +16,12 @@
 
 #include "core/queue.h"
 
+#if defined(__GNUC__)
+#define NOINLINE __attribute__((noinline)) /* keeps what is rare out of the short way */
+#else
+#define NOINLINE
+#endif
+
 /* Pulls in one turn, for producers of tiny chunks. */
 #define PULLS_MAX 4096
 
@@ -27,7 +33,7 @@ static struct weir_valve *valve_from_consumer(struct weir_consumer *c)
 	return (struct weir_valve *)c;
 }
 
-static bool accepts(const struct weir_valve *v)
+static inline bool accepts(const struct weir_valve *v)
 {
 	if (v->dying)
 		return false;
@@ -236,10 +242,7 @@ static void run_deadline(struct weir_timer *timer)
 
 /* ---- draining ---- */
 
-/* One call of drain, of chunks that are the front of the queue if `queued`, which then
- * loses what is taken.  Returns the bytes taken, or a negative code with the valve ended. */
-static inline int64_t drain(struct weir_valve *v, const struct weir_chunk *chunks, size_t count,
-			    size_t offered, bool queued)
+static inline int64_t call_drain(struct weir_valve *v, const struct weir_chunk *chunks, size_t count)
 {
 	int64_t n;
 
@@ -247,6 +250,14 @@ static inline int64_t drain(struct weir_valve *v, const struct weir_chunk *chunk
 	v->again = false;
 	n = v->ops->drain(v, chunks, count);
 	v->draining = false;
+	return n;
+}
+
+/* What follows from a drain that was offered so many bytes and returned `n`; if they were
+ * the front of the queue (`queued`), that loses what was taken.  Returns `n`, or a negative
+ * code with the valve ended. */
+static int64_t drained(struct weir_valve *v, int64_t n, size_t offered, bool queued)
+{
 	if (n > 0 && queued)
 		weir__queue_consume(&v->queue, (size_t)n);
 	if (v->dying) {
@@ -273,8 +284,8 @@ static bool flush(struct weir_valve *v)
 
 		for (size_t i = 0; i < count; i++)
 			offered += chunks[i].len;
-		n = drain(v, chunks, count, offered, true);
-		if (n < 0)
+		n = call_drain(v, chunks, count);
+		if (drained(v, n, offered, true) < 0)
 			return false;
 	}
 	return true;
@@ -463,24 +474,45 @@ static int keep(struct weir_valve *v, const struct weir_chunk *chunk, size_t thr
 	return 0;
 }
 
-/* Hand the chunk on at once, if nothing is before it, and keep the rest. */
-static int accept(struct weir_valve *v, const struct weir_chunk *chunk, bool given)
+/* Whether the chunk may go to the drain at once: nothing is before it, and what the drain
+ * leaves of it can be kept. */
+static inline bool is_direct(const struct weir_valve *v, const struct weir_chunk *chunk, bool given)
 {
-	bool direct = !v->queue.bytes && !v->blocked && !v->draining &&
-		      (given || chunk->len <= can_keep(v));
-	int64_t n = 0;
+	return !v->queue.bytes && !v->blocked && !v->draining && chunk->len <= v->limit &&
+	       (given || chunk->len <= can_keep(v));
+}
 
+/* The drain was offered the chunk and returned `n`. */
+static NOINLINE int accept_rest(struct weir_valve *v, const struct weir_chunk *chunk, int64_t n,
+				bool given)
+{
+	n = drained(v, n, chunk->len, false);
+	return n < 0 ? (int)n : keep(v, chunk, (size_t)n, true, given);
+}
+
+static NOINLINE int accept_behind(struct weir_valve *v, const struct weir_chunk *chunk, bool given)
+{
 	if (chunk->len > v->limit || v->queue.bytes > v->limit - chunk->len)
 		return WEIR_EFULL;
-	if (direct)
-		n = drain(v, chunk, 1, chunk->len, false);
-	if (n < 0)
-		return (int)n;
-	if ((size_t)n < chunk->len || v->queue.bytes)
-		return keep(v, chunk, (size_t)n, direct, given);
+	return keep(v, chunk, 0, false, given);
+}
+
+/* Hand the chunk on at once, if nothing is before it, and keep the rest.  Most chunks go
+ * the short way through the middle: the drain takes all, and nothing has changed. */
+static inline int accept(struct weir_valve *v, const struct weir_chunk *chunk, bool given)
+{
+	int64_t n;
+
+	if (!is_direct(v, chunk, given))
+		return accept_behind(v, chunk, given);
+	n = call_drain(v, chunk, 1);
+	if (n != (int64_t)chunk->len || v->queue.bytes || v->dying || v->parked ||
+	    v->life != WEIR_OPEN)
+		return accept_rest(v, chunk, n, given);
+	v->in += chunk->len;
+	v->wrote = true;
 	if (given)
 		weir_block_unref(chunk->owner);
-	accepted(v, chunk->len);
 	return 0;
 }
 
