@@ -22,6 +22,9 @@ struct weir_tcp_options {
 	uint64_t connect_ns;  /* give up connecting after so long; 0: the system's limits */
 };
 
+/* Whether `host` is an IPv6 address, with or without an interface after '%'. */
+WEIR_API bool weir_tcp_is_ipv6(const char *host);
+
 /*
  * Connect to `host` (a name or an address, without brackets) and `port` (a number or
  * a service name).  A name is resolved by a worker thread, and its addresses are

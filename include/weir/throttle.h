@@ -39,6 +39,9 @@ WEIR_API WEIR_MUST_USE int weir_throttle_create(struct weir_context *ctx, struct
 						struct weir_throttle **out);
 
 WEIR_API struct weir_consumer *weir_throttle_sink(struct weir_throttle *t);
+
+/* The end of the throttle's sink is that of the consumer which this is registered with, and
+ * so is what has been handed on.  That consumer must end before it is released. */
 WEIR_API struct weir_producer *weir_throttle_source(struct weir_throttle *t);
 
 /* Change the rate from now on.  Tokens over the new burst are lost. */

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "core/join_priv.h"
 #include "weir/context.h"
 
 #define LOOKS 16
@@ -49,7 +50,7 @@ static bool was_active(struct way *w)
 	uint64_t held = 0;
 	bool active;
 
-	weir_join_progress(w->join, &p);
+	weir__join_look(w->join, &p);
 	for (int i = 0; i < WEIR_CAUSES; i++)
 		held += p.held_ns[i];
 	active = p.in != w->seen_in || p.out != w->seen_out || held != w->seen_held;

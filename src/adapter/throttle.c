@@ -243,6 +243,7 @@ static void source_stop(struct weir_producer *p, int why)
 	struct weir_throttle *t = throttle_from_source(p);
 
 	set_over(t, why);
+	follow(t, NULL);
 	weir_valve_die(&t->valve, why);
 }
 

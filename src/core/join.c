@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "core/join_priv.h"
 #include "weir/context.h"
 #include "weir/impl/consumer.h"
 
@@ -439,7 +440,7 @@ void weir_join_resume(struct weir_join *j)
 	update_pause(j);
 }
 
-void weir_join_progress(struct weir_join *j, struct weir_progress *out)
+void weir__join_look(const struct weir_join *j, struct weir_progress *out)
 {
 	bool over = j->outcome.end != WEIR_RUNNING;
 	uint64_t now = over ? j->ended : weir_context_now(j->ctx);
@@ -467,6 +468,14 @@ void weir_join_progress(struct weir_join *j, struct weir_progress *out)
 	if (out->elapsed_ns)
 		out->mean_rate = (double)out->out * 1e9 / (double)out->elapsed_ns;
 	out->rate = out->mean_rate;
+}
+
+void weir_join_progress(struct weir_join *j, struct weir_progress *out)
+{
+	uint64_t now;
+
+	weir__join_look(j, out);
+	now = j->started + out->elapsed_ns;
 	if (now > j->seen_at)
 		out->rate = (double)(out->out - j->seen_out) * 1e9 / (double)(now - j->seen_at);
 	j->seen_at = now;

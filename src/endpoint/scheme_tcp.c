@@ -5,7 +5,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <uv.h>
 
 #include "endpoint_priv.h"
 
@@ -52,20 +51,6 @@ static bool host_ok(const char *host, size_t len)
 	return len <= HOST_MAX && strspn(host, DIGITS LETTERS "-_.") == len;
 }
 
-/* An address with or without the interface after '%'. */
-static bool address_ok(const char *host)
-{
-	unsigned char binary[16];
-	char plain[64];
-	size_t n = strcspn(host, "%");
-
-	if (n >= sizeof(plain) || (host[n] == '%' && !host[n + 1]))
-		return false;
-	memcpy(plain, host, n);
-	plain[n] = '\0';
-	return uv_inet_pton(AF_INET6, plain, binary) == 0;
-}
-
 /* "[ADDRESS]:PORT"; *port becomes what follows the bracket. */
 static int parse_bracketed(struct weir_endpoint *e, const char *rest, const char **port,
 			   const struct phrases *say, const char **expected)
@@ -80,7 +65,7 @@ static int parse_bracketed(struct weir_endpoint *e, const char *rest, const char
 	if (rc < 0)
 		return rc;
 	*port = end + 1;
-	return address_ok(e->host) ? 0 : WEIR_EENDPOINT;
+	return weir_tcp_is_ipv6(e->host) ? 0 : WEIR_EENDPOINT;
 }
 
 /* "HOST:PORT"; *port becomes what follows the host. */

@@ -186,6 +186,19 @@ static int resolve(struct tcp_opening *o, const char *host, const char *port)
 	return 0;
 }
 
+bool weir_tcp_is_ipv6(const char *host)
+{
+	unsigned char binary[16];
+	char plain[64];
+	size_t n = strcspn(host, "%");
+
+	if (n >= sizeof(plain) || (host[n] == '%' && !host[n + 1]))
+		return false;
+	memcpy(plain, host, n);
+	plain[n] = '\0';
+	return uv_inet_pton(AF_INET6, plain, binary) == 0;
+}
+
 int weir_tcp_connect(struct weir_loop *loop, const char *host, const char *port,
                      const struct weir_tcp_options *options, weir_open_fn *fn, void *arg,
                      struct weir_opening **out)
