@@ -759,7 +759,11 @@ static void test_child_has_pipes_in_blocking_mode(void **state)
 
 static void test_child_has_default_signals(void **state)
 {
+	/* The signals of signal(7) up to 31; the C library keeps the next two for itself, and
+	 * a parent that used posix_spawn(3) has them ignored. */
+	const unsigned long long ours = 0x7fffffff;
 	struct bench *b = *state;
+	unsigned long long blocked, ignored;
 	sigset_t set, before;
 	struct keeper k;
 
@@ -768,8 +772,9 @@ static void test_child_has_default_signals(void **state)
 	assert_int_equal(sigprocmask(SIG_BLOCK, &set, &before), 0);
 	output_of(b, "exec grep -E '^Sig(Blk|Ign)' /proc/self/status", &out_only, &k);
 	assert_int_equal(sigprocmask(SIG_SETMASK, &before, NULL), 0);
-	assert_string_equal(k.text, "SigBlk:\t0000000000000000\n"
-				    "SigIgn:\t0000000000000000\n");
+	assert_int_equal(sscanf(k.text, "SigBlk: %llx SigIgn: %llx", &blocked, &ignored), 2);
+	assert_int_equal(blocked & ours, 0);
+	assert_int_equal(ignored & ours, 0);
 	/* SIGPIPE ends what writes into a pipe that nobody reads: no message, no hang. */
 	output_of(b, "yes | head -1", &out_only, &k);
 	assert_string_equal(k.text, "y\n");
