@@ -34,7 +34,7 @@ WEIR_API struct weir_consumer *weir_transport_sink(struct weir_transport *t);
 WEIR_API struct weir_producer *weir_transport_source(struct weir_transport *t);
 
 /* A name for messages: "tcp 127.0.0.1:80", "file data.bin".  Until: it is closed. */
-WEIR_API const char *weir_transport_name(const struct weir_transport *t);
+WEIR_API const char *weir_transport_name(struct weir_transport *t);
 
 /* The number of bytes that the source will give, or -1 if that is unknown. */
 WEIR_API int64_t weir_transport_length(const struct weir_transport *t);

@@ -13,6 +13,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 
 #include "core/queue.h"
 
@@ -21,6 +22,12 @@
 #else
 #define NOINLINE
 #endif
+
+/* The clock of a finish that waits for its producer.  Few ever do: it is made when needed. */
+struct weir_patience {
+	struct weir_timer timer;
+	struct weir_valve *valve;
+};
 
 /* Pulls in one turn, for producers of tiny chunks. */
 #define PULLS_MAX 4096
@@ -174,6 +181,15 @@ static void settle(struct weir_valve *v)
 
 /* ---- the end ---- */
 
+static void lose_patience(struct weir_valve *v)
+{
+	if (!v->patience)
+		return;
+	weir_timer_cancel(v->ctx, &v->patience->timer);
+	free(v->patience);
+	v->patience = NULL;
+}
+
 static void ended(struct weir_valve *v, int why, bool tell)
 {
 	struct weir_producer *p;
@@ -187,7 +203,7 @@ static void ended(struct weir_valve *v, int why, bool tell)
 	v->dropped += v->queue.bytes;
 	weir__queue_clear(&v->queue);
 	weir_task_cancel(&v->task);
-	weir_timer_cancel(v->ctx, &v->deadline);
+	lose_patience(v);
 	weir_budget_unwait(&v->waiter);
 	p = weir_consumer_unbind(&v->base);
 	keep_reserve(v);
@@ -222,7 +238,7 @@ static void try_end(struct weir_valve *v)
 	if (v->life != WEIR_FINISHING || v->base.producer || v->queue.bytes || v->draining)
 		return;
 	v->life = WEIR_FLUSHING;
-	weir_timer_cancel(v->ctx, &v->deadline);
+	lose_patience(v);
 	v->ops->end(v, 0);
 }
 
@@ -234,10 +250,19 @@ void weir_valve_done(struct weir_valve *v, int why)
 
 static void run_deadline(struct weir_timer *timer)
 {
-	struct weir_valve *v = (struct weir_valve *)((char *)timer -
-						     offsetof(struct weir_valve, deadline));
+	end_badly(((struct weir_patience *)timer)->valve, WEIR_EDEADLINE, true);
+}
 
-	end_badly(v, WEIR_EDEADLINE, true);
+static void have_patience(struct weir_valve *v)
+{
+	if (v->finish_wait == WEIR_NEVER)
+		return;
+	v->patience = calloc(1, sizeof(*v->patience));
+	if (!v->patience)
+		return;
+	v->patience->valve = v;
+	v->patience->timer.run = run_deadline;
+	weir_timer_set(v->ctx, &v->patience->timer, weir_context_now(v->ctx) + v->finish_wait);
 }
 
 /* ---- draining ---- */
@@ -575,7 +600,7 @@ static void valve_unregister(struct weir_consumer *c)
 	weir_consumer_unbind(c);
 	v->told_paused = false;
 	v->parked = false;
-	weir_timer_cancel(v->ctx, &v->deadline); /* it was for the producer */
+	lose_patience(v);
 	keep_reserve(v);
 	try_end(v);
 }
@@ -587,8 +612,8 @@ static void valve_finish(struct weir_consumer *c)
 	if (v->life != WEIR_OPEN || v->dying)
 		return;
 	v->life = WEIR_FINISHING;
-	if (c->producer && v->finish_wait != WEIR_NEVER)
-		weir_timer_set(v->ctx, &v->deadline, weir_context_now(v->ctx) + v->finish_wait);
+	if (c->producer)
+		have_patience(v);
 	try_end(v);
 }
 
@@ -669,7 +694,6 @@ void weir_valve_init(struct weir_valve *v, const struct weir_valve_ops *ops,
 		.limit = WEIR_LIMIT_DEFAULT,
 		.finish_wait = WEIR_FINISH_WAIT_DEFAULT,
 		.task = {.run = run_task},
-		.deadline = {.run = run_deadline},
 		.waiter = {.on_room = on_room},
 	};
 	weir_consumer_init(&v->base, &weir_valve_consumer_ops);
@@ -684,11 +708,11 @@ void weir_valve_fini(struct weir_valve *v)
 
 int weir_valve_set_marks(struct weir_valve *v, size_t high, size_t low, size_t limit)
 {
-	if (low >= high || high > limit)
+	if (low >= high || high > limit || limit > UINT32_MAX)
 		return -EINVAL;
-	v->high = high;
-	v->low = low;
-	v->limit = limit;
+	v->high = (uint32_t)high;
+	v->low = (uint32_t)low;
+	v->limit = (uint32_t)limit;
 	if (v->life == WEIR_ENDED)
 		return 0;
 	if (v->queue.bytes >= high)

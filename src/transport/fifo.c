@@ -230,6 +230,7 @@ static void fifo_close(struct weir_transport *t)
 static const struct weir_transport_ops fifo_ops = {
 	.name = "fifo",
 	.close = fifo_close,
+	.describe = weir_transport_describe_kind,
 };
 
 int weir__fifo_write(struct weir_loop *loop, const char *path, struct weir_transport **out)

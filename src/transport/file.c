@@ -32,6 +32,7 @@ static void file_close(struct weir_transport *t);
 static const struct weir_transport_ops file_ops = {
 	.name = "file",
 	.close = file_close,
+	.describe = weir_transport_describe_kind,
 };
 
 static struct file *file_from_transport(struct weir_transport *t)

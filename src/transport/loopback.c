@@ -178,6 +178,7 @@ static void side_close(struct weir_transport *t)
 static const struct weir_transport_ops side_ops = {
 	.name = "loopback",
 	.close = side_close,
+	.describe = weir_transport_describe_kind,
 };
 
 int weir_loopback_create(struct weir_context *ctx, struct weir_transport **left,

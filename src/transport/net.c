@@ -18,16 +18,6 @@
 
 #define KEEPALIVE_DEFAULT_S 60
 
-static const struct weir_transport_ops tcp_ops = {
-	.name = "tcp",
-	.close = weir__stream_close,
-};
-
-static const struct weir_transport_ops unix_ops = {
-	.name = "unix",
-	.close = weir__stream_close,
-};
-
 void weir__address_set(struct weir__address *address, const struct sockaddr *sa, socklen_t len)
 {
 	*address = (struct weir__address){0};
@@ -150,6 +140,32 @@ int weir__socket_set_options(int fd, const struct weir_tcp_options *options)
 	return rc;
 }
 
+/* Only when somebody asks: many peers never need a name. */
+static void tcp_describe(const struct weir_transport *t, char *text, size_t size)
+{
+	struct weir__address peer = {.len = sizeof(peer.sa)};
+	char address[WEIR__ADDRESS_TEXT];
+
+	if (getpeername(weir__stream_fd(t), (struct sockaddr *)&peer.sa, &peer.len) < 0) {
+		weir_transport_describe_kind(t, text, size);
+		return;
+	}
+	weir__address_format(&peer, address, sizeof(address));
+	snprintf(text, size, "%s %s", t->ops->name, address);
+}
+
+static const struct weir_transport_ops tcp_ops = {
+	.name = "tcp",
+	.close = weir__stream_close,
+	.describe = tcp_describe,
+};
+
+static const struct weir_transport_ops unix_ops = {
+	.name = "unix",
+	.close = weir__stream_close,
+	.describe = weir_transport_describe_kind,
+};
+
 int weir__socket_transport(struct weir_loop *loop, int fd, const struct weir__address *name,
                            struct weir_transport **out)
 {
@@ -164,7 +180,7 @@ int weir__socket_transport(struct weir_loop *loop, int fd, const struct weir__ad
 	char text[WEIR__ADDRESS_TEXT];
 	int rc = weir__stream_create(loop, &config, out);
 
-	if (rc)
+	if (rc < 0 || !is_unix)
 		return rc;
 	weir__address_format(name, text, sizeof(text));
 	weir_transport_set_name(*out, "%s %s", config.ops->name, text);

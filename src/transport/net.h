@@ -50,7 +50,7 @@ void weir__address_interleave(struct weir__address *list, size_t count);
 WEIR_MUST_USE int weir__socket_set_options(int fd, const struct weir_tcp_options *options);
 
 /*
- * Make the transport of a connected socket, named after the address.
+ * Make the transport of a connected socket; a UNIX one is named after the address.
  * Owns  as weir__stream_create().
  */
 WEIR_MUST_USE int weir__socket_transport(struct weir_loop *loop, int fd,

@@ -225,11 +225,13 @@ static void source_close(struct weir_transport *t)
 static const struct weir_transport_ops zero_ops = {
 	.name = "zero",
 	.close = source_close,
+	.describe = weir_transport_describe_kind,
 };
 
 static const struct weir_transport_ops random_ops = {
 	.name = "random",
 	.close = source_close,
+	.describe = weir_transport_describe_kind,
 };
 
 static int create(struct weir_context *ctx, uint64_t size, const struct weir_transport_ops *ops,

@@ -229,6 +229,7 @@ static void null_close(struct weir_transport *t)
 static const struct weir_transport_ops null_ops = {
 	.name = "null",
 	.close = null_close,
+	.describe = weir_transport_describe_kind,
 };
 
 int weir_pattern_null(struct weir_context *ctx, struct weir_transport **out)

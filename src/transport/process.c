@@ -282,6 +282,7 @@ static const struct weir__stream_hooks hooks = {
 static const struct weir_transport_ops process_ops = {
 	.name = "exec",
 	.close = weir__stream_close,
+	.describe = weir_transport_describe_kind,
 };
 
 /* ---- making ---- */

@@ -262,6 +262,7 @@ static void stdio_close(struct weir_transport *t)
 static const struct weir_transport_ops stdio_ops = {
 	.name = "stdio",
 	.close = stdio_close,
+	.describe = weir_transport_describe_kind,
 };
 
 int weir_stdio_open(struct weir_loop *loop, bool in, bool out, struct weir_transport **t)

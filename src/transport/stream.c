@@ -33,9 +33,8 @@
 
 struct port {
 	uv_poll_t poll;
-	struct weir__stream *stream;
 	int fd;
-	int armed; /* events that the poll handle watches */
+	uint8_t armed; /* events that the poll handle watches */
 	bool keep; /* the descriptor is not ours */
 	bool open;
 	bool grown; /* enlarging the pipe was tried */
@@ -45,16 +44,14 @@ struct weir__stream {
 	struct weir_transport base;
 	struct weir_valve valve;
 	struct weir_producer source;
-	struct weir_task later; /* tells a new consumer the end; releases a closed stream */
-	struct weir_loop *loop;
 	const struct weir__stream_hooks *hooks;
-	void *owner;
-	struct port *rd, *wr; /* NULL without one; equal for a socket */
+	void *owner; /* of the hooks; once they are gone, a struct parting or NULL */
 	uint32_t read_size;   /* bytes to ask for; grows while reads fill it */
 	int error;            /* of the socket, learnt elsewhere than in read; negative */
 	int end_why;          /* of the source, once it has ended */
 	uint8_t handles;      /* poll handles not yet closed */
 	uint8_t hung;         /* see watch() */
+	int8_t rd_at, wr_at;  /* in `ports`; -1 without one; equal for a socket */
 	bool is_socket : 1;
 	bool resets : 1;
 	bool paused : 1;
@@ -66,7 +63,28 @@ struct weir__stream {
 	struct port ports[];
 };
 
+/* A closed socket waits for its peer's end. */
+struct parting {
+	struct weir_timer timer;
+	struct weir__stream *stream;
+};
+
 static const struct weir__stream_hooks no_hooks;
+
+static struct weir_loop *loop_of(const struct weir__stream *s)
+{
+	return (struct weir_loop *)((char *)s->valve.ctx - offsetof(struct weir_loop, ctx));
+}
+
+static struct port *rd(const struct weir__stream *s)
+{
+	return s->rd_at < 0 ? NULL : (struct port *)&s->ports[s->rd_at];
+}
+
+static struct port *wr(const struct weir__stream *s)
+{
+	return s->wr_at < 0 ? NULL : (struct port *)&s->ports[s->wr_at];
+}
 
 static struct weir__stream *stream_from_valve(struct weir_valve *v)
 {
@@ -88,6 +106,14 @@ struct weir_transport *weir__stream_transport(struct weir__stream *s)
 	return &s->base;
 }
 
+int weir__stream_fd(const struct weir_transport *t)
+{
+	const struct weir__stream *s = (const struct weir__stream *)t;
+	const struct port *port = rd(s) ? rd(s) : wr(s);
+
+	return port->open ? port->fd : -1;
+}
+
 void *weir__stream_owner(const struct weir__stream *s)
 {
 	return s->owner;
@@ -104,7 +130,7 @@ static bool wants_read(const struct weir__stream *s)
 
 static bool sink_open(const struct weir__stream *s)
 {
-	return s->wr && s->valve.life != WEIR_ENDED && s->valve.life != WEIR_FLUSHING;
+	return wr(s) && s->valve.life != WEIR_ENDED && s->valve.life != WEIR_FLUSHING;
 }
 
 /*
@@ -119,11 +145,11 @@ static void watch(struct weir__stream *s, struct port *port)
 
 	if (!port || !port->open)
 		return;
-	if (port == s->rd && wants_read(s))
+	if (port == rd(s) && wants_read(s))
 		events |= UV_READABLE;
-	if (port == s->wr && s->valve.blocked && sink_open(s))
+	if (port == wr(s) && s->valve.blocked && sink_open(s))
 		events |= UV_WRITABLE;
-	if (!events && s->hung < 2 && port == s->wr && sink_open(s))
+	if (!events && s->hung < 2 && port == wr(s) && sink_open(s))
 		events = s->hung == 0 ? UV_DISCONNECT : UV_PRIORITIZED;
 	if (events == port->armed)
 		return;
@@ -136,20 +162,20 @@ static void watch(struct weir__stream *s, struct port *port)
 
 static void watch_all(struct weir__stream *s)
 {
-	watch(s, s->rd);
-	if (s->wr != s->rd)
-		watch(s, s->wr);
+	watch(s, rd(s));
+	if (wr(s) != rd(s))
+		watch(s, wr(s));
 }
 
 static void release(struct weir__stream *s)
 {
-	weir__loop_release(s->loop);
+	weir__loop_release(loop_of(s));
 	free(s);
 }
 
 static void on_port_closed(uv_handle_t *handle)
 {
-	struct weir__stream *s = ((struct port *)handle)->stream;
+	struct weir__stream *s = handle->data;
 
 	if (--s->handles == 0 && s->closing)
 		release(s);
@@ -193,20 +219,12 @@ void weir__stream_source_end(struct weir__stream *s, int why)
 	weir_producer_end(&s->source, s->end_why);
 }
 
-static void run_tell_end(struct weir_task *task)
-{
-	struct weir__stream *s = (struct weir__stream *)((char *)task -
-							 offsetof(struct weir__stream, later));
-
-	weir_producer_end(&s->source, s->end_why);
-}
-
 static void source_failed(struct weir__stream *s, int why)
 {
 	s->drained = true;
 	weir__stream_source_end(s, why);
 	/* A socket's error is the end of both directions. */
-	if (s->rd == s->wr)
+	if (rd(s) == wr(s))
 		weir_valve_die(&s->valve, why);
 }
 
@@ -226,8 +244,8 @@ static ssize_t receive(const struct weir__stream *s, void *data, size_t len)
 	ssize_t n;
 
 	do {
-		n = s->is_socket ? recv(s->rd->fd, data, len, MSG_DONTWAIT)
-				 : read(s->rd->fd, data, len);
+		n = s->is_socket ? recv(rd(s)->fd, data, len, MSG_DONTWAIT)
+				 : read(rd(s)->fd, data, len);
 	} while (n < 0 && errno == EINTR);
 	return n;
 }
@@ -245,7 +263,7 @@ static void adapt(struct weir__stream *s, bool filled, bool kept_up)
 /* Read until there is no more, the consumer has enough, or the turn is over. */
 static void read_some(struct weir__stream *s)
 {
-	for (size_t total = 0; wants_read(s) && total < s->loop->ctx.quantum; ) {
+	for (size_t total = 0; wants_read(s) && total < loop_of(s)->ctx.quantum; ) {
 		struct weir_consumer *c = s->source.consumer;
 		size_t room = weir_consumer_room(c);
 		size_t size, want;
@@ -256,7 +274,7 @@ static void read_some(struct weir__stream *s)
 		if (room == 0 || !wants_read(s))
 			return;
 		want = room < s->read_size ? room : s->read_size;
-		data = weir__loop_scratch(s->loop, want, &size);
+		data = weir__loop_scratch(loop_of(s), want, &size);
 		want = want < size ? want : size;
 		n = receive(s, data, want);
 		if (n < 0) {
@@ -270,7 +288,7 @@ static void read_some(struct weir__stream *s)
 		}
 		total += (size_t)n;
 		if ((size_t)n >= READ_MIN)
-			grow_pipe(s, s->rd);
+			grow_pipe(s, rd(s));
 		rc = weir_consumer_write(c, data, (size_t)n);
 		if (rc < 0 && s->source.consumer)
 			weir__stream_source_end(s, rc);
@@ -287,9 +305,10 @@ static void source_flow(struct weir_producer *p)
 	struct weir__stream *s = stream_from_source(p);
 
 	s->paused = false;
-	if (s->ended)
-		weir_task_queue(&s->loop->ctx, &s->later);
-	watch(s, s->rd);
+	if (s->ended) /* before this consumer came */
+		weir_producer_end(p, s->end_why);
+	else
+		watch(s, rd(s));
 }
 
 static void source_pause(struct weir_producer *p)
@@ -306,10 +325,10 @@ static void source_stop(struct weir_producer *p, int why)
 	if (s->hooks->on_stopped && !s->closing)
 		s->hooks->on_stopped(s, why);
 	/* Nobody reads a pipe any more: let its writer know. */
-	if (s->rd != s->wr)
-		close_port(s->rd);
+	if (rd(s) != wr(s))
+		close_port(rd(s));
 	else
-		watch(s, s->rd);
+		watch(s, rd(s));
 }
 
 static const struct weir_producer_ops source_ops = {
@@ -336,7 +355,7 @@ static ssize_t transmit(const struct weir__stream *s, const struct weir_chunk *c
 {
 	struct iovec iov[WEIR_DRAIN_MAX];
 	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = count};
-	int fd = s->wr->fd;
+	int fd = wr(s)->fd;
 
 	if (count == 1)
 		return s->is_socket ? send(fd, chunks->data, chunks->len,
@@ -366,9 +385,9 @@ static int64_t sink_drain(struct weir_valve *v, const struct weir_chunk *chunks,
 	for (size_t i = 0; i < count; i++)
 		offered += chunks[i].len;
 	if ((size_t)n < offered) {
-		grow_pipe(s, s->wr);
+		grow_pipe(s, wr(s));
 		v->blocked = true;
-		watch(s, s->wr);
+		watch(s, wr(s));
 	}
 	return n;
 }
@@ -378,9 +397,9 @@ static void sink_finish(struct weir__stream *s)
 	int rc = 0;
 
 	if (s->is_socket)
-		rc = shutdown(s->wr->fd, SHUT_WR) < 0 ? -errno : 0;
-	if (s->wr != s->rd)
-		close_port(s->wr);
+		rc = shutdown(wr(s)->fd, SHUT_WR) < 0 ? -errno : 0;
+	if (wr(s) != rd(s))
+		close_port(wr(s));
 	if (rc == 0 && s->hooks->on_finished)
 		s->hooks->on_finished(s);
 	else
@@ -398,13 +417,13 @@ static void sink_end(struct weir_valve *v, int why)
 	}
 	if (s->hooks->on_failed)
 		s->hooks->on_failed(s, why);
-	if (s->resets && s->wr->open && !(why == WEIR_ECLOSED && v->in == 0)) {
+	if (s->resets && wr(s)->open && !(why == WEIR_ECLOSED && v->in == 0)) {
 		struct linger abort = {.l_onoff = 1, .l_linger = 0};
 
-		setsockopt(s->wr->fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
+		setsockopt(wr(s)->fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
 	}
-	close_port(s->wr);
-	if (s->rd == s->wr)
+	close_port(wr(s));
+	if (rd(s) == wr(s))
 		weir__stream_source_end(s, why == WEIR_ECLOSED ? why : -ECONNABORTED);
 }
 
@@ -431,7 +450,7 @@ static void port_hung(struct weir__stream *s, struct port *port)
 {
 	int error = 0;
 
-	if (port != s->wr || !sink_open(s))
+	if (port != wr(s) || !sink_open(s))
 		return;
 	s->hung++;
 	if (s->is_socket)
@@ -445,7 +464,7 @@ static void discard(struct weir__stream *s);
 static void on_poll(uv_poll_t *handle, int status, int events)
 {
 	struct port *port = (struct port *)handle;
-	struct weir__stream *s = port->stream;
+	struct weir__stream *s = port->poll.data;
 	/* An error comes with the poll handle stopped. */
 	bool hung = status < 0 || (events & (UV_DISCONNECT | UV_PRIORITIZED));
 
@@ -457,11 +476,11 @@ static void on_poll(uv_poll_t *handle, int status, int events)
 		discard(s);
 		return;
 	}
-	if (port == s->rd && (events & UV_READABLE) && wants_read(s))
+	if (port == rd(s) && (events & UV_READABLE) && wants_read(s))
 		read_some(s);
-	if (port->open && port == s->wr && (events & UV_WRITABLE) && s->valve.blocked)
+	if (port->open && port == wr(s) && (events & UV_WRITABLE) && s->valve.blocked)
 		weir_valve_ready(&s->valve);
-	if (port->open && hung && !(port == s->rd && wants_read(s)))
+	if (port->open && hung && !(port == rd(s) && wants_read(s)))
 		port_hung(s, port);
 	watch_all(s);
 }
@@ -471,78 +490,98 @@ static void on_poll(uv_poll_t *handle, int status, int events)
 static void close_now(struct weir__stream *s)
 {
 	s->lingering = false;
-	close_port(s->rd);
-	if (s->wr != s->rd)
-		close_port(s->wr);
+	close_port(rd(s));
+	if (wr(s) != rd(s))
+		close_port(wr(s));
 }
 
-/* The valve has ended, and its timer is free for this. */
-static void run_linger(struct weir_timer *timer)
+/* The peer has ended, or has not in time. */
+static void part(struct weir__stream *s)
 {
-	close_now(stream_from_valve((struct weir_valve *)((char *)timer -
-							  offsetof(struct weir_valve, deadline))));
+	struct parting *p = s->owner;
+
+	weir_timer_cancel(&loop_of(s)->ctx, &p->timer);
+	free(p);
+	close_now(s);
+}
+
+static void run_parting(struct weir_timer *timer)
+{
+	part(((struct parting *)timer)->stream);
+}
+
+/* Wait for the peer's end; without memory for that, don't. */
+static bool begin_parting(struct weir__stream *s)
+{
+	struct weir_context *ctx = s->valve.ctx;
+	struct parting *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return false;
+	p->stream = s;
+	p->timer.run = run_parting;
+	s->owner = p;
+	s->lingering = true;
+	weir_timer_set(ctx, &p->timer, weir_context_now(ctx) + LINGER_NS);
+	discard(s);
+	return true;
 }
 
 static void discard(struct weir__stream *s)
 {
 	size_t size;
-	unsigned char *data = weir__loop_scratch(s->loop, WEIR__SCRATCH_MIN, &size);
+	unsigned char *data = weir__loop_scratch(loop_of(s), WEIR__SCRATCH_MIN, &size);
 	ssize_t n = receive(s, data, size);
 
 	if (n > 0 || (n < 0 && errno == EAGAIN)) {
-		watch(s, s->rd);
+		watch(s, rd(s));
 		return;
 	}
-	weir_timer_cancel(&s->loop->ctx, &s->valve.deadline);
-	close_now(s);
+	part(s);
 }
 
 static void run_release(struct weir_task *task)
 {
-	release((struct weir__stream *)((char *)task - offsetof(struct weir__stream, later)));
+	release(stream_from_valve((struct weir_valve *)((char *)task -
+							offsetof(struct weir_valve, task))));
 }
 
 void weir__stream_close(struct weir_transport *t)
 {
 	struct weir__stream *s = (struct weir__stream *)t;
 	/* Everything was sent, and the peer may not have read it yet. */
-	bool linger = s->resets && s->rd && s->rd == s->wr && s->rd->open && !s->drained &&
+	bool linger = s->resets && rd(s) && rd(s) == wr(s) && rd(s)->open && !s->drained &&
 		      s->valve.life == WEIR_ENDED && s->valve.why == 0;
 
 	if (s->hooks->on_close)
 		s->hooks->on_close(s);
 	s->hooks = &no_hooks;
 	weir_valve_fini(&s->valve);
-	weir_task_cancel(&s->later);
 	s->closing = true;
-	if (linger) {
-		s->lingering = true;
-		s->valve.deadline.run = run_linger;
-		weir_timer_set(&s->loop->ctx, &s->valve.deadline,
-			       weir_context_now(&s->loop->ctx) + LINGER_NS);
-		discard(s);
+	if (linger && begin_parting(s))
 		return;
-	}
 	close_now(s);
 	if (s->handles == 0) {
-		/* A callback of ours may be what closes it. */
-		s->later.run = run_release;
-		weir_task_queue(&s->loop->ctx, &s->later);
+		/* A callback of ours may be what closes it.  The valve has ended, and its
+		 * task is free for this. */
+		s->valve.task.run = run_release;
+		weir_task_queue(s->valve.ctx, &s->valve.task);
 	}
 }
 
 static const struct weir_transport_ops stream_ops = {
 	.name = "stream",
 	.close = weir__stream_close,
+	.describe = weir_transport_describe_kind,
 };
 
 static int open_port(struct weir__stream *s, struct port *port, int fd, bool keep)
 {
-	int rc = uv_poll_init(s->loop->uv, &port->poll, fd);
+	int rc = uv_poll_init(loop_of(s)->uv, &port->poll, fd);
 
 	if (rc < 0)
 		return rc;
-	port->stream = s;
+	port->poll.data = s;
 	port->fd = fd;
 	port->keep = keep;
 	port->open = true;
@@ -553,7 +592,7 @@ static int open_port(struct weir__stream *s, struct port *port, int fd, bool kee
 /* A half-made stream: give the descriptors back to the caller. */
 static void unmake(struct weir__stream *s)
 {
-	struct port *both[] = {s->rd, s->wr};
+	struct port *both[] = {rd(s), wr(s)};
 
 	for (int i = 0; i < 2; i++) {
 		if (both[i])
@@ -567,20 +606,20 @@ static void unmake(struct weir__stream *s)
 
 static int open_ports(struct weir__stream *s, const struct weir__stream_config *config)
 {
-	struct port *next = s->ports;
+	int8_t next = 0;
 	int rc = 0;
 
+	s->rd_at = s->wr_at = -1;
 	if (config->in >= 0) {
-		rc = open_port(s, next, config->in, config->keep_in);
-		s->rd = next;
-		if (config->in != config->out)
-			next++;
-		else
-			s->wr = s->rd;
+		rc = open_port(s, &s->ports[next], config->in, config->keep_in);
+		s->rd_at = next;
+		if (config->in == config->out)
+			s->wr_at = next;
+		next++;
 	}
-	if (rc == 0 && config->out >= 0 && !s->wr) {
-		rc = open_port(s, next, config->out, config->keep_out);
-		s->wr = next;
+	if (rc == 0 && config->out >= 0 && !wr(s)) {
+		rc = open_port(s, &s->ports[next], config->out, config->keep_out);
+		s->wr_at = next;
 	}
 	return rc;
 }
@@ -597,8 +636,6 @@ int weir__stream_create(struct weir_loop *loop, const struct weir__stream_config
 	weir_transport_init(&s->base, config->ops ? config->ops : &stream_ops);
 	weir_valve_init(&s->valve, &sink_ops, &loop->ctx);
 	weir_producer_init(&s->source, &source_ops, WEIR_PUSH);
-	s->later.run = run_tell_end;
-	s->loop = loop;
 	s->hooks = config->hooks ? config->hooks : &no_hooks;
 	s->owner = config->owner;
 	s->read_size = READ_MIN;
@@ -610,14 +647,14 @@ int weir__stream_create(struct weir_loop *loop, const struct weir__stream_config
 		unmake(s);
 		return rc;
 	}
-	if (s->rd)
+	if (rd(s))
 		s->base.source = &s->source;
-	if (s->wr) {
+	if (wr(s)) {
 		s->base.sink = &s->valve.base;
 		s->base.valve = &s->valve;
-		watch(s, s->wr);
+		watch(s, wr(s));
 	}
-	s->base.half_closes = s->is_socket || s->rd != s->wr;
+	s->base.half_closes = s->is_socket || rd(s) != wr(s);
 	*out = &s->base;
 	return 0;
 }

@@ -58,6 +58,9 @@ WEIR_MUST_USE int weir__stream_create(struct weir_loop *loop,
 /* The stream of a transport that weir__stream_create() made, and back. */
 struct weir__stream *weir__stream_from_transport(struct weir_transport *t);
 struct weir_transport *weir__stream_transport(struct weir__stream *s);
+
+/* The descriptor that is read, or else the one that is written; -1 once it is closed. */
+int weir__stream_fd(const struct weir_transport *t);
 void *weir__stream_owner(const struct weir__stream *s);
 
 /* End the source, from an on_eof hook or after it. */

@@ -11,7 +11,7 @@
 
 void weir_transport_init(struct weir_transport *t, const struct weir_transport_ops *ops)
 {
-	assert(ops->name && ops->close);
+	assert(ops->name && ops->close && ops->describe);
 	*t = (struct weir_transport){.ops = ops, .length = -1};
 }
 
@@ -41,8 +41,19 @@ struct weir_producer *weir_transport_source(struct weir_transport *t)
 	return t->source;
 }
 
-const char *weir_transport_name(const struct weir_transport *t)
+void weir_transport_describe_kind(const struct weir_transport *t, char *text, size_t size)
 {
+	snprintf(text, size, "%s", t->ops->name);
+}
+
+const char *weir_transport_name(struct weir_transport *t)
+{
+	char text[WEIR_NAME_MAX];
+
+	if (!t->text) {
+		t->ops->describe(t, text, sizeof(text));
+		weir_transport_set_name(t, "%s", text);
+	}
 	return t->text ? t->text : t->ops->name;
 }
 

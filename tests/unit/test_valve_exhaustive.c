@@ -128,11 +128,11 @@ static uint64_t hash_valve(uint64_t h, const struct rig *r)
 			   (unsigned)v->again << 25);
 	h = mix(h, v->high | v->low << 8 | v->limit << 16 |
 			   (uint64_t)(v->task.next != NULL) << 24 |
-			   (uint64_t)v->deadline.armed << 25 |
+			   (uint64_t)(v->patience != NULL) << 25 |
 			   (uint64_t)(v->waiter.next != NULL) << 26 |
 			   (uint64_t)(v->base.watches != NULL) << 27);
 	h = mix(h, (uint64_t)(int64_t)v->why);
-	h = mix(h, v->deadline.armed ? v->deadline.deadline - r->world->now : 0);
+	h = mix(h, v->patience ? *(const uint64_t *)((const char *)v->patience + offsetof(struct weir_timer, deadline)) - r->world->now : 0);
 	for (uint32_t i = 0; i < q->count; i++) {
 		const struct weir_chunk *c = &q->ring[(q->head + i) & (q->cap - 1)];
 

@@ -26,7 +26,7 @@ struct weir_producer_ops {
 	/*
 	 * `p` has just been registered; `p->consumer` and `p->mode` are set.
 	 * Must not write before it returns: a pause may follow at once, and a
-	 * pull producer is resumed next.
+	 * pull producer is resumed next.  It may end, if there is nothing to come.
 	 */
 	void (*start)(struct weir_producer *p);
 

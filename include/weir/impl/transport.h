@@ -20,6 +20,10 @@ struct weir_transport_ops {
 	 * of descriptors and handles, and of the memory in a later turn.
 	 */
 	void (*close)(struct weir_transport *t);
+
+	/* Write a name for messages, cut to `size`; asked for when nobody has set one.
+	 * weir_transport_describe_kind() writes the ops' own. */
+	void (*describe)(const struct weir_transport *t, char *text, size_t size);
 };
 
 /* Embed this as the first member, named `base`. */
@@ -35,6 +39,10 @@ struct weir_transport {
 
 /* Prepare storage: nothing in, nothing out, length unknown. */
 WEIR_API void weir_transport_init(struct weir_transport *t, const struct weir_transport_ops *ops);
+
+/* For tables: a `describe` for those that set their name, or have no better one. */
+WEIR_API void weir_transport_describe_kind(const struct weir_transport *t, char *text,
+					   size_t size);
 
 /* Set the name, printf-like; a name that cannot be allocated falls back to ops->name. */
 WEIR_API void weir_transport_set_name(struct weir_transport *t, const char *format, ...)

@@ -31,6 +31,7 @@ extern "C" {
 #endif
 
 struct weir_valve;
+struct weir_patience;
 
 /*
  * Defaults, in bytes.  Pause at or above high, resume at or below low, refuse above the
@@ -88,13 +89,13 @@ struct weir_valve {
 	const struct weir_valve_ops *ops;
 	struct weir_context *ctx;
 	struct weir_queue queue;
-	size_t high, low, limit;
+	uint32_t high, low, limit;
+	int why;                         /* of the end */
 	uint64_t in, dropped;
 	struct weir_task task;           /* next turn: settle, or the next pulls */
-	struct weir_timer deadline;      /* of a finish that waits */
 	struct weir_budget_waiter waiter;
+	struct weir_patience *patience;  /* of a finish that waits; NULL without one */
 	uint64_t finish_wait;            /* nanoseconds */
-	int why;                         /* of the end */
 	uint8_t life;                    /* enum weir_life */
 	uint8_t holds;                   /* set of enum weir_hold */
 	bool told_paused : 1;
@@ -123,13 +124,13 @@ WEIR_API void weir_valve_fini(struct weir_valve *v);
 
 /*
  * Set the marks, in bytes; may be called at any time, and signals at once.
- * Returns  0, or -EINVAL unless 0 <= low < high <= limit.
+ * Returns  0, or -EINVAL unless 0 <= low < high <= limit < 4 GiB.
  */
 WEIR_API WEIR_MUST_USE int weir_valve_set_marks(struct weir_valve *v, size_t high, size_t low,
 						size_t limit);
 
 /* How long a finish waits for a registered producer, in nanoseconds; WEIR_NEVER
- * for ever. */
+ * for ever, as it does when there is no memory for the timer. */
 WEIR_API void weir_valve_set_finish_wait(struct weir_valve *v, uint64_t ns);
 
 /* The implementation can take bytes again: drain what is held now. */
