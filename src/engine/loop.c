@@ -11,6 +11,9 @@
 /* The smallest budget that a loop can work with: its scratch buffer and a few flows. */
 #define BUDGET_MIN ((size_t)256 << 10)
 
+/* The kernel copies faster to and from where a page begins. */
+#define PAGE 4096
+
 struct weir__signal {
 	uv_signal_t handle;
 	struct weir__signal *next;
@@ -115,7 +118,7 @@ int weir_loop_create(const struct weir_loop_options *options, struct weir_loop *
 	if (options && options->quantum)
 		loop->ctx.quantum = options->quantum;
 	init_handles(loop);
-	loop->scratch = malloc(WEIR__SCRATCH_MIN);
+	loop->scratch = aligned_alloc(PAGE, WEIR__SCRATCH_MIN);
 	if (!loop->scratch || !weir_budget_charge(&loop->budget, WEIR__SCRATCH_MIN)) {
 		free(loop->scratch);
 		loop->scratch = NULL;
@@ -225,7 +228,7 @@ unsigned char *weir__loop_scratch(struct weir_loop *loop, size_t want, size_t *s
 	/* A small budget is for the flows. */
 	if (grown > loop->scratch_size && grown <= loop->budget.limit / 8 &&
 	    weir_budget_charge(&loop->budget, grown - loop->scratch_size)) {
-		unsigned char *bigger = malloc(grown);
+		unsigned char *bigger = aligned_alloc(PAGE, grown);
 
 		if (bigger) {
 			free(loop->scratch);
