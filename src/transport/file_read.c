@@ -294,7 +294,12 @@ static size_t step(struct weir__file_source *s, size_t max)
 
 	if (max > s->wanted)
 		max = (size_t)s->wanted;
-	/* Before asking for room, since this may charge the budget. */
+	room = weir_consumer_room(s->base.consumer);
+	if (room == 0 || !can_give(s))
+		return 0;
+	if (room < max)
+		max = room;
+	/* This may charge the budget, so that there is less room than before. */
 	if (!s->ahead)
 		scratch = weir__loop_scratch(s->loop, max, &size);
 	if (!s->ahead && !scratch) {
