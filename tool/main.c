@@ -107,6 +107,7 @@ int main(int argc, char **argv)
 	occupy_standard_fds();
 	/* A reader that goes away is an error of writing, told with its byte offset. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* and so is a file that may not grow */
 	if (argc < 2)
 		return refuse(NULL, commands);
 	command = find_command(argv[1]);
