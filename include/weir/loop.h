@@ -41,7 +41,8 @@ WEIR_API WEIR_MUST_USE int weir_loop_create(const struct weir_loop_options *opti
  */
 WEIR_API void weir_loop_destroy(struct weir_loop *loop);
 
-/* Run until nothing is left to wait for, or weir_loop_stop().  For a loop of ours;
+/* Run until nothing is left to wait for, or weir_loop_stop().  A source that is read, a
+ * sink that has not ended, a listener that accepts are waited for.  For a loop of ours;
  * with the caller's uv loop, run that. */
 WEIR_API void weir_loop_run(struct weir_loop *loop);
 

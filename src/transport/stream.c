@@ -265,17 +265,19 @@ static void read_some(struct weir__stream *s)
 {
 	for (size_t total = 0; wants_read(s) && total < loop_of(s)->ctx.quantum; ) {
 		struct weir_consumer *c = s->source.consumer;
+		/* The buffer first: its growth is charged, and leaves that much less room. */
+		size_t want;
+		unsigned char *data = weir__loop_scratch(loop_of(s), s->read_size, &want);
 		size_t room = weir_consumer_room(c);
-		size_t size, want;
-		unsigned char *data;
 		ssize_t n;
 		int rc;
 
 		if (room == 0 || !wants_read(s))
 			return;
-		want = room < s->read_size ? room : s->read_size;
-		data = weir__loop_scratch(loop_of(s), want, &size);
-		want = want < size ? want : size;
+		if (want > s->read_size)
+			want = s->read_size;
+		if (want > room)
+			want = room;
 		n = receive(s, data, want);
 		if (n < 0) {
 			if (errno != EAGAIN)
@@ -292,7 +294,7 @@ static void read_some(struct weir__stream *s)
 		rc = weir_consumer_write(c, data, (size_t)n);
 		if (rc < 0 && s->source.consumer)
 			weir__stream_source_end(s, rc);
-		adapt(s, (size_t)n == want,
+		adapt(s, (size_t)n == s->read_size,
 		      wants_read(s) && weir_consumer_room(s->source.consumer) >= room);
 		if ((size_t)n < want)
 			return;
