@@ -17,7 +17,7 @@ struct weir__place {
 
 struct weir_throttle {
 	struct weir_valve valve;
-	struct weir_consumer_ops sink_ops; /* the valve's, with a room of our own */
+	struct weir_consumer_ops sink_ops; /* the valve's, with room and state of our own */
 	struct weir_producer source;
 	struct weir_consumer *behind; /* the last one that `source` fed, until it ends */
 	struct weir_end_watch behind_end;

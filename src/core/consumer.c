@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The shared half of every consumer: dispatch, the binding, the listener. */
+/* The shared half of every consumer: dispatch, the binding, the watches. */
 #include "weir/impl/consumer.h"
 
 #include <assert.h>

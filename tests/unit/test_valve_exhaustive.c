@@ -132,7 +132,9 @@ static uint64_t hash_valve(uint64_t h, const struct rig *r)
 			   (uint64_t)(v->waiter.next != NULL) << 26 |
 			   (uint64_t)(v->base.watches != NULL) << 27);
 	h = mix(h, (uint64_t)(int64_t)v->why);
-	h = mix(h, v->patience ? *(const uint64_t *)((const char *)v->patience + offsetof(struct weir_timer, deadline)) - r->world->now : 0);
+	/* Its first member is the timer. */
+	if (v->patience)
+		h = mix(h, ((const struct weir_timer *)v->patience)->deadline - r->world->now);
 	for (uint32_t i = 0; i < q->count; i++) {
 		const struct weir_chunk *c = &q->ring[(q->head + i) & (q->cap - 1)];
 

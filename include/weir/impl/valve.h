@@ -140,7 +140,7 @@ WEIR_API void weir_valve_ready(struct weir_valve *v);
 WEIR_API void weir_valve_done(struct weir_valve *v, int why);
 
 /* The other side is gone for the reason `why` (negative): drop what is held, stop
- * the producer, tell the listener.  Does nothing after the end. */
+ * the producer, tell those who watch.  Does nothing after the end. */
 WEIR_API void weir_valve_die(struct weir_valve *v, int why);
 
 /* Add a reason to hold the producer, or remove one. */
