@@ -5,7 +5,7 @@
 cd "$(dirname "$0")/../.." || exit 2
 
 # One line an include: file:line:header, and one a source file: file.
-files=$(scripts/files.sh include src tool bindings examples | grep '\.[ch]$')
+files=$(scripts/files.sh include src kit tool bindings examples | grep '\.[ch]$')
 [ -n "$files" ] || exit 77
 {
 	echo "$files"
