@@ -4,11 +4,12 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 ARGS ?=
+SECONDS ?= 60
 PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)
 MESON := $(firstword $(wildcard /usr/bin/meson) meson)
 export MAKEFLAGS :=
 
-.PHONY: help check run install bench asan tsan clean
+.PHONY: help check run install bench asan tsan fuzz clean
 
 help:
 	@echo 'make check              build and run every test'
@@ -17,6 +18,7 @@ help:
 	@echo 'make install            build and install  [PREFIX=/usr/local] [DESTDIR=]'
 	@echo 'make bench              build for speed and run the benchmarks'
 	@echo 'make asan, make tsan    run the tests under sanitizers'
+	@echo 'make fuzz               run every fuzzer  [SECONDS=60]'
 	@echo 'make clean              remove the build folders'
 
 check:
@@ -57,6 +59,10 @@ asan:
 tsan:
 	@scripts/deps.sh test
 	@scripts/sanitize.sh thread build-tsan
+
+fuzz:
+	@scripts/deps.sh test
+	@scripts/fuzz.sh $(SECONDS)
 
 clean:
 	rm -rf build build-*

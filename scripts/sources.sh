@@ -11,7 +11,7 @@ export LC_ALL
 cd "$(dirname "$0")/.." || exit 2
 
 if [ "$1" = --all ]; then
-	for dir in src kit tool tests examples bench docs/man; do
+	for dir in src kit tool tests fuzz examples bench docs/man; do
 		[ -d "$dir" ] && find "$dir" -type f \( -name '*.c' -o -name 'test_*.py' -o \
 			-name '*.sh' -o -name '*.bash' -o -name '*.[137]' \)
 	done | sort
