@@ -30,7 +30,7 @@ extern "C" {
 /* One who waits for room; embedded in a valve.  Fields are private. */
 struct weir_budget_waiter {
 	struct weir_budget_waiter *next, *prev; /* NULL when not waiting */
-	size_t need;                            /* bytes that must be there; 0: any share */
+	size_t need;                            /* bytes that must be there; 0: a reserve */
 	void (*on_room)(struct weir_budget_waiter *w);
 };
 

@@ -65,7 +65,8 @@ struct weir_context {
 /*
  * Prepare a context whose blocks are charged to `budget`, which must outlive it.
  * `now` and `on_wake` get `arg`; `on_wake` is called when the first task is
- * queued or an earlier deadline set from outside weir_context_run().
+ * queued or an earlier deadline set from outside weir_context_run(); it may be NULL for
+ * one who always asks weir_context_next().
  */
 WEIR_API void weir_context_init(struct weir_context *ctx, struct weir_budget *budget,
 				uint64_t (*now)(void *arg), void (*on_wake)(void *arg), void *arg);

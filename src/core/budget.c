@@ -20,15 +20,19 @@ static bool somebody_waits(const struct weir_budget *b)
 	return b->waiters.next != &b->waiters;
 }
 
-/* Room that is worth waking the first in line for: a block and what rounding may waste,
- * or what it was refused, but no more than half of the budget. */
+/*
+ * Room that is worth waking the first in line for.  One who was refused gets what it was
+ * refused, a block and what rounding may waste at least, but no more than half of the
+ * budget.  One who only lacks its reserve gets that as soon as it is there: those before
+ * and behind it may have nothing to give back until it moves.
+ */
 static bool has_share(const struct weir_budget *b, size_t promised)
 {
-	size_t share = 2 * WEIR_BLOCK_LARGE;
+	size_t share = b->waiters.next->need;
 	size_t room = weir_budget_room(b);
 
-	if (share < b->waiters.next->need)
-		share = b->waiters.next->need;
+	if (share > 0 && share < 2 * WEIR_BLOCK_LARGE)
+		share = 2 * WEIR_BLOCK_LARGE;
 	if (share > b->limit / 2)
 		share = b->limit / 2;
 	/* Who is let in with less than a reserve cannot go on, and comes back at once. */

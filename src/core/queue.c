@@ -2,6 +2,7 @@
 /* The ring of chunks; see queue.h. */
 #include "core/queue.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +70,7 @@ static struct weir_block *open_tail(const struct weir_queue *q)
 	if (!q->count)
 		return NULL;
 	tail = at(q, q->count - 1);
-	if (!tail->owner || tail->owner->refs != 1 ||
+	if (tail->owner->refs != 1 ||
 	    tail->data + tail->len != tail->owner->data + tail->owner->used)
 		return NULL;
 	return tail->owner;
@@ -86,8 +87,7 @@ size_t weir__queue_append(struct weir_queue *q, const void *data, size_t len)
 {
 	struct weir_block *block = open_tail(q);
 
-	if (!block)
-		return 0;
+	assert(block);
 	if (len > block->cap - block->used)
 		len = block->cap - block->used;
 	memcpy(block->data + block->used, data, len);

@@ -8,7 +8,7 @@
  */
 #include "weir/impl/valve.h"
 
-/* Append a chunk, taking over its reference.  Returns 0, or -ENOMEM with nothing changed. */
+/* Append a chunk that has an owner, taking over its reference.  Returns 0, or -ENOMEM with nothing changed. */
 WEIR_MUST_USE int weir__queue_push(struct weir_queue *q, struct weir_chunk chunk);
 
 /* Make room for `count` more chunks.  Returns 0, or -ENOMEM. */
@@ -23,7 +23,8 @@ WEIR_MUST_USE int weir__queue_move(struct weir_queue *q, struct weir_queue *from
 /* Bytes that fit into the tail block without another one. */
 size_t weir__queue_slack(const struct weir_queue *q);
 
-/* Append a copy of as many of the bytes as fit into the tail block; returns how many. */
+/* Append a copy of as many of the bytes as fit into the tail block, which takes some: see
+ * weir__queue_slack(), or a block was just pushed.  Returns how many. */
 size_t weir__queue_append(struct weir_queue *q, const void *data, size_t len);
 
 /* Copy up to `max` chunks from the front to `out`; returns how many. */

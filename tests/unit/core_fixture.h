@@ -94,6 +94,19 @@ static inline void world_advance(struct world *w, uint64_t ns)
 	world_run(w);
 }
 
+/* Let time pass, with a stop at each deadline. */
+static inline void world_pass(struct world *w, uint64_t ns)
+{
+	uint64_t until = w->now + ns;
+
+	while (weir_context_next(&w->ctx) <= until) {
+		uint64_t at = weir_context_next(&w->ctx);
+
+		world_advance(w, at > w->now ? at - w->now : 0);
+	}
+	w->now = until;
+}
+
 /* --- the sink --------------------------------------------------------------- */
 
 struct sink {

@@ -233,6 +233,31 @@ static void test_end1_the_listener_is_told_once(void **state)
 	assert_int_equal(told, 1);
 }
 
+static void count_end(void *arg, int why)
+{
+	assert_int_equal(why, -EIO);
+	++*(unsigned *)arg;
+}
+
+static void test_a_watch_that_is_not_on_may_be_ended(void **state)
+{
+	struct weir_end_watch watches[3];
+	unsigned times[3] = {0};
+	struct bin b = {.registers = 0};
+
+	(void)state;
+	weir_consumer_init(&b.base, &bin_ops);
+	weir_consumer_unwatch_end(&b.base, &watches[0]);
+	for (int i = 0; i < 3; i++)
+		weir_consumer_watch_end(&b.base, &watches[i], count_end, &times[i]);
+	weir_consumer_unwatch_end(&b.base, &watches[1]);
+	weir_consumer_unwatch_end(&b.base, &watches[1]);
+	weir_consumer_ended(&b.base, -EIO);
+	assert_int_equal(times[0], 1);
+	assert_int_equal(times[1], 0);
+	assert_int_equal(times[2], 1);
+}
+
 static void test_direct_signals_reach_the_producer(void **state)
 {
 	struct source p;
@@ -258,6 +283,7 @@ int main(void)
 		cmocka_unit_test(test_a_registered_producer_has_the_mode_it_was_registered_with),
 		cmocka_unit_test(test_a_producers_end_unregisters_and_finishes_or_fails),
 		cmocka_unit_test(test_end1_the_listener_is_told_once),
+		cmocka_unit_test(test_a_watch_that_is_not_on_may_be_ended),
 		cmocka_unit_test(test_direct_signals_reach_the_producer),
 	};
 

@@ -235,6 +235,38 @@ static void test_a_timer_runs_once_at_its_deadline_not_before(void **state)
 	world_close(&w);
 }
 
+static void test_a_timer_that_is_set_for_never_does_not_run(void **state)
+{
+	struct world w;
+	struct alarm a;
+
+	(void)state;
+	world_open(&w, 1 << 20);
+	a = alarm_new(&w);
+	alarm_set(&a, 5000);
+	weir_timer_set(&w.ctx, &a.timer, WEIR_NEVER);
+	assert_int_equal(weir_context_next(&w.ctx), WEIR_NEVER);
+	w.now = WEIR_NEVER;
+	run_due(&w);
+	assert_int_equal(a.runs, 0);
+	world_close(&w);
+}
+
+static void test_a_loop_that_asks_for_itself_need_not_be_woken(void **state)
+{
+	struct world w;
+	struct job a;
+
+	(void)state;
+	world_open(&w, 1 << 20);
+	w.ctx.on_wake = NULL;
+	a = job(&w);
+	weir_task_queue(&w.ctx, &a.task);
+	assert_int_equal(world_run(&w), 1);
+	assert_int_equal(a.runs, 1);
+	world_close(&w);
+}
+
 static void test_a_timer_that_is_set_again_is_moved_both_ways(void **state)
 {
 	struct world w;
@@ -415,6 +447,8 @@ int main(void)
 		cmocka_unit_test(test_a_task_cancelled_and_queued_again_in_a_turn_runs_in_the_next),
 		cmocka_unit_test(test_the_loop_is_woken_for_the_first_task_from_outside_only),
 		cmocka_unit_test(test_a_timer_runs_once_at_its_deadline_not_before),
+		cmocka_unit_test(test_a_timer_that_is_set_for_never_does_not_run),
+		cmocka_unit_test(test_a_loop_that_asks_for_itself_need_not_be_woken),
 		cmocka_unit_test(test_a_timer_that_is_set_again_is_moved_both_ways),
 		cmocka_unit_test(test_a_timer_may_cancel_another_that_is_due_and_set_itself),
 		cmocka_unit_test(test_a_timer_that_sets_itself_again_runs_once_a_turn),

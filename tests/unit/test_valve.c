@@ -487,6 +487,31 @@ static void mark_at_drain(struct sink *s)
 	mark_stack();
 }
 
+static void write_and_give_way(struct source *p)
+{
+	struct pair *t = p->arg;
+
+	source_write(p, 10);
+	weir_consumer_unregister(&t->s.v.base);
+	t->p.given = p->given;
+	source_join(&t->p, &t->s);
+}
+
+static void test_flow6_a_pull_may_write_and_give_its_place_to_a_push(void **state)
+{
+	struct pair *t = *state;
+
+	source_open(&t->q, WEIR_PULL);
+	t->q.on_resume = write_and_give_way;
+	t->q.arg = t;
+	source_join(&t->q, &t->s);
+	world_run(&t->w);
+	assert_string_equal(t->q.log, "Sr");
+	assert_string_equal(t->p.log, "S");
+	assert_int_equal(source_write(&t->p, 10), 0);
+	assert_int_equal(t->s.got, 20);
+}
+
 static void test_flow7_a_million_synchronous_pulls_use_constant_stack(void **state)
 {
 	struct pair *t = *state;
@@ -608,6 +633,7 @@ int main(void)
 		VALVE(test_flow6_a_resume_may_fill_the_consumer_and_is_paused_inside),
 		VALVE(test_flow6_a_resume_may_end_the_stream),
 		VALVE(test_flow6_a_resume_may_give_its_place_to_another),
+		VALVE(test_flow6_a_pull_may_write_and_give_its_place_to_a_push),
 		VALVE(test_flow7_a_million_synchronous_pulls_use_constant_stack),
 		VALVE(test_flow7_pauses_that_drain_at_once_use_constant_stack),
 		VALVE(test_flow9_an_empty_write_never_signals),

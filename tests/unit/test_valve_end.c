@@ -649,6 +649,114 @@ static void test_end10_a_failed_drain_is_the_writes_code_and_the_offset_is_known
 	assert_int_equal(t->s.ends, 0);
 }
 
+/* ---- from inside a drain ----------------------------------------------------------------- */
+
+static void die_and_go_on(struct sink *s)
+{
+	struct pair *t = s->arg;
+
+	s->on_drain = NULL;
+	weir_valve_die(&s->v, -EPIPE);
+	assert_int_equal(weir_consumer_write(&s->v.base, "x", 1), WEIR_ECLOSED);
+	assert_int_equal(weir_consumer_room(&s->v.base), 0);
+	assert_int_equal(weir_consumer_register(&s->v.base, &t->q.base, WEIR_PUSH), WEIR_ECLOSED);
+	weir_consumer_finish(&s->v.base);
+	assert_int_equal(s->on_ends, 0); /* that comes when the drain returns */
+}
+
+static void test_end1_what_comes_after_a_death_inside_a_drain_is_late(void **state)
+{
+	struct pair *t = *state;
+
+	source_open(&t->q, WEIR_PUSH);
+	t->s.on_drain = die_and_go_on;
+	t->s.arg = t;
+	assert_int_equal(source_write_to(&t->p, &t->s.v.base, 100), -EPIPE);
+	assert_string_equal(t->q.log, "x");
+	assert_int_equal(t->q.stop_why, -EPIPE);
+	assert_int_equal(t->s.on_end_why, -EPIPE);
+}
+
+static void fail_the_second(struct sink *s)
+{
+	if (s->drains == 1)
+		assert_int_equal(weir_consumer_write(&s->v.base, "x", 1), 0);
+	else
+		s->drain_fails = -EIO;
+}
+
+static void test_end10_a_drain_that_fails_in_a_later_turn_ends_it(void **state)
+{
+	struct pair *t = *state;
+
+	t->s.on_drain = fail_the_second;
+	source_join(&t->p, &t->s);
+	assert_int_equal(source_write(&t->p, 100), 0);
+	assert_int_equal(t->s.on_ends, 0);
+	world_run(&t->w);
+	assert_int_equal(t->s.drains, 2);
+	assert_int_equal(t->s.on_end_why, -EIO);
+	assert_int_equal(t->p.stop_why, -EIO);
+}
+
+/* ---- on the edge ---------------------------------------------------------------------------- */
+
+static void test_mem3_one_without_a_producer_is_told_of_a_spent_budget(void **state)
+{
+	struct pair *t = *state;
+	size_t rest = weir_budget_room(&t->w.budget);
+
+	t->s.window = 0;
+	assert_true(weir_budget_charge(&t->w.budget, rest));
+	assert_int_equal(weir_consumer_room(&t->s.v.base), 0);
+	assert_int_equal(sink_state(&t->s).holds, WEIR_HOLD_BUDGET);
+	assert_int_equal(source_write_to(&t->p, &t->s.v.base, 10), WEIR_EFULL);
+	weir_budget_credit(&t->w.budget, rest);
+	world_run(&t->w);
+	assert_int_equal(sink_state(&t->s).holds, 0);
+	assert_int_equal(source_write_to(&t->p, &t->s.v.base, 10), 0);
+}
+
+static void test_flow9_an_empty_chunk_is_taken_and_never_signals(void **state)
+{
+	struct pair *t = *state;
+	struct weir_chunk chunk;
+	struct weir_block *block;
+
+	source_join(&t->p, &t->s);
+	assert_int_equal(weir_pool_take(&t->w.ctx.pool, 1, &block), 0);
+	chunk = weir_chunk_from_block(block);
+	assert_int_equal(weir_consumer_give(&t->s.v.base, &chunk), 0);
+	assert_null(chunk.owner);
+	assert_int_equal(t->w.ctx.pool.taken, 0);
+	assert_int_equal(t->s.drains, 0);
+	assert_string_equal(t->p.log, "S");
+}
+
+static void test_flow3_a_limit_that_cannot_be_counted_is_refused(void **state)
+{
+	struct pair *t = *state;
+
+	assert_int_equal(weir_valve_set_marks(&t->s.v, HIGH, LOW, (size_t)UINT32_MAX + 1), -EINVAL);
+	assert_int_equal(weir_valve_set_marks(&t->s.v, HIGH, LOW, UINT32_MAX), 0);
+}
+
+static void test_end9_a_finish_without_memory_for_its_clock_waits_for_ever(void **state)
+{
+	struct pair *t = *state;
+
+	source_join(&t->p, &t->s);
+	weir_test_fail_alloc_after(1);
+	weir_consumer_finish(&t->s.v.base);
+	assert_true(weir_test_alloc_failed());
+	weir_test_fail_alloc_after(-1);
+	world_advance(&t->w, 10 * WEIR_FINISH_WAIT_DEFAULT);
+	assert_int_equal(t->p.stops, 0);
+	assert_int_equal(source_write(&t->p, 10), 0);
+	weir_producer_end(&t->p.base, 0);
+	assert_int_equal(t->s.on_end_why, 0);
+}
+
 int main(void)
 {
 #define VALVE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -682,6 +790,12 @@ int main(void)
 		VALVE(test_end9_at_the_deadline_the_producer_is_stopped_and_the_end_is_a_failure),
 		VALVE(test_end9_a_finish_may_wait_for_ever),
 		VALVE(test_end10_a_failed_drain_is_the_writes_code_and_the_offset_is_known),
+		VALVE(test_end1_what_comes_after_a_death_inside_a_drain_is_late),
+		VALVE(test_end10_a_drain_that_fails_in_a_later_turn_ends_it),
+		VALVE(test_mem3_one_without_a_producer_is_told_of_a_spent_budget),
+		VALVE(test_flow9_an_empty_chunk_is_taken_and_never_signals),
+		VALVE(test_flow3_a_limit_that_cannot_be_counted_is_refused),
+		VALVE(test_end9_a_finish_without_memory_for_its_clock_waits_for_ever),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

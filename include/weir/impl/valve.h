@@ -19,7 +19,7 @@
  *
  * Invariants  held == sum of the queue; told_paused iff the push producer has been
  *             paused and not resumed; no signal is sent from inside `resume` except
- *             a pause; after `ended` nothing is called.
+ *             a pause; after `ended` nothing is called.  (But see weir_valve_set_profile().)
  * Memory      a valve may be released once it has ended, or after
  *             weir_valve_fini(), but not before the call that ended it returns.
  */
@@ -44,6 +44,9 @@ struct weir_patience;
 #define WEIR_HIGH_DEFAULT ((size_t)64 << 10)
 #define WEIR_LOW_DEFAULT ((size_t)16 << 10)
 #define WEIR_LIMIT_DEFAULT (WEIR_HIGH_DEFAULT + ((size_t)1 << 20))
+
+/* The high mark of the Twisted profile: FileDescriptor is full above 65,536. */
+#define WEIR_TWISTED_HIGH (((size_t)64 << 10) + 1)
 
 /* How long a finish waits for a registered producer, in nanoseconds. */
 #define WEIR_FINISH_WAIT_DEFAULT (30 * WEIR_NS_PER_S)
@@ -83,13 +86,14 @@ struct weir_queue {
 
 enum weir_life { WEIR_OPEN, WEIR_FINISHING, WEIR_FLUSHING, WEIR_ENDED };
 
-/* Fields are private to valve.c, except that an implementation may read them. */
+/* Fields are private to the core, except that an implementation may read them. */
 struct weir_valve {
 	struct weir_consumer base;
 	const struct weir_valve_ops *ops;
 	struct weir_context *ctx;
 	struct weir_queue queue;
 	uint32_t high, low, limit;
+	uint32_t sent;                   /* of Twisted's send buffer */
 	int why;                         /* of the end */
 	uint64_t in, dropped;
 	struct weir_task task;           /* next turn: settle, or the next pulls */
@@ -99,14 +103,15 @@ struct weir_valve {
 	uint8_t life;                    /* enum weir_life */
 	uint8_t holds;                   /* set of enum weir_hold */
 	bool told_paused : 1;
-	bool settling : 1;  /* inside settle(): no nested resume */
+	bool settling : 1;  /* inside a pause or a resume: no nested resume */
 	bool draining : 1;  /* inside ops->drain */
 	bool blocked : 1;   /* drain took less than offered */
 	bool parked : 1;    /* the pull producer has nothing yet */
-	bool pulling : 1;   /* inside a pull's resume */
+	bool twisted : 1;   /* enum weir_profile */
 	bool wrote : 1;     /* something was written since the pull began */
 	bool reserved : 1;  /* WEIR_FLOW_RESERVE is charged for us */
-	bool dying : 1;     /* ended inside drain; the rest follows when it returns */
+	bool dying : 1;     /* ended inside drain; the rest follows when it returns, or, in
+	                       the Twisted profile, failed: it follows in the next turn */
 	bool failing : 1;   /* and it was by weir_consumer_fail() */
 	bool again : 1;     /* weir_valve_ready() came inside drain */
 };
@@ -117,6 +122,35 @@ WEIR_API extern const struct weir_consumer_ops weir_valve_consumer_ops;
 /* Prepare caller-owned storage: open, empty, default marks. */
 WEIR_API void weir_valve_init(struct weir_valve *v, const struct weir_valve_ops *ops,
 			      struct weir_context *ctx);
+
+/*
+ * Which rules the valve follows.  WEIR_STRICT, the default, is what these headers say.
+ * WEIR_TWISTED is what Twisted's FileDescriptor does where it differs, call by call, for
+ * programs that were written against that; docs/twisted.md has the table.  In short:
+ *
+ *   - full is more than 65,536 bytes, and empty is empty.  Each write past the mark pauses
+ *     again.  Bytes that have gone count until all that was to be sent with them has gone;
+ *   - a write is never handed on from inside itself, but by the next turn or by
+ *     weir_valve_ready(), 128 KiB a turn at most;
+ *   - who is registered with a full valve is not paused (unless it asks for room); a pull
+ *     producer is resumed in its registration, even so.  The pause of one that is
+ *     unregistered stays: the next one may be resumed for it;
+ *   - a pull producer that writes nothing is asked again when something has been sent, or by
+ *     weir_consumer_wake();
+ *   - a finish does not wait for a push producer that runs, which is stopped, and waits
+ *     without a deadline for one that is paused, and for a pull producer.  Until it is
+ *     through, writes are taken and producers registered;
+ *   - a failure takes effect in the next turn;
+ *   - while a producer is told to stop its place is taken: registering is WEIR_EBUSY;
+ *   - writes after the end return 0 and vanish.
+ *
+ * Sets the marks and the wait of a finish to the profile's: the defaults above, or
+ * WEIR_TWISTED_HIGH, 0, no limit but the budget, and WEIR_NEVER.  The low mark is not looked
+ * at in the Twisted profile.  Legal before the first use only.
+ */
+enum weir_profile { WEIR_STRICT, WEIR_TWISTED };
+
+WEIR_API void weir_valve_set_profile(struct weir_valve *v, enum weir_profile profile);
 
 /* Let go of all that is held, silently: the registered producer, if any, is
  * stopped with WEIR_ECLOSED first.  For one whose owner is closed before its end. */

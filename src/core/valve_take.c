@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/* The valve: taking bytes, all of a write or none. */
+#include "core/valve_priv.h"
+
+#if defined(__GNUC__)
+#define NOINLINE __attribute__((noinline)) /* keeps what is rare out of the short way */
+#else
+#define NOINLINE
+#endif
+
+bool weir__valve_accepts_late(const struct weir_valve *v)
+{
+	if (v->twisted)
+		return weir__valve_is_going(v);
+	return !v->dying && v->life == WEIR_FINISHING && v->base.producer;
+}
+
+/* Take a block; when the budget is spent, out of our own reserve. */
+static int take(struct weir_valve *v, size_t len, struct weir_block **out)
+{
+	int rc = weir_pool_take(&v->ctx->pool, len, out);
+
+	if (rc != WEIR_EFULL || !v->reserved)
+		return rc;
+	v->reserved = false;
+	weir_budget_credit(weir__valve_budget(v), WEIR_FLOW_RESERVE);
+	rc = weir_pool_take(&v->ctx->pool, len, out);
+	if (rc < 0)
+		v->reserved = weir_budget_charge(weir__valve_budget(v), WEIR_FLOW_RESERVE);
+	return rc;
+}
+
+static void release_blocks(struct weir_block *list)
+{
+	while (list) {
+		struct weir_block *next = list->next_free;
+
+		list->next_free = NULL;
+		weir_block_unref(list);
+		list = next;
+	}
+}
+
+/* Copy the bytes to the queue, all of them or none. */
+static int copy(struct weir_valve *v, const unsigned char *data, size_t len)
+{
+	size_t slack = weir__queue_slack(&v->queue);
+	size_t fit = len < slack ? len : slack;
+	struct weir_block *blocks = NULL;
+	struct weir_block **last = &blocks;
+	size_t missing = len - fit;
+	uint32_t count = 0;
+	int rc = 0;
+
+	while (missing > 0 && rc == 0) {
+		rc = take(v, missing, last);
+		if (rc < 0)
+			break;
+		missing -= missing < (*last)->cap ? missing : (*last)->cap;
+		last = &(*last)->next_free;
+		count++;
+	}
+	if (rc == 0)
+		rc = weir__queue_reserve(&v->queue, count);
+	if (rc < 0) {
+		release_blocks(blocks);
+		weir__valve_keep_reserve(v);
+		return rc;
+	}
+	if (fit)
+		weir__queue_append(&v->queue, data, fit);
+	for (size_t done = fit; blocks; ) {
+		struct weir_block *block = blocks;
+
+		blocks = block->next_free;
+		block->next_free = NULL;
+		weir__queue_push_room(&v->queue, weir_chunk_from_block(block));
+		done += weir__queue_append(&v->queue, data + done, len - done);
+	}
+	return 0;
+}
+
+static int append(struct weir_valve *v, struct weir_chunk chunk, bool given)
+{
+	return given ? weir__queue_push(&v->queue, chunk) : copy(v, chunk.data, chunk.len);
+}
+
+/* Keep what a direct drain did not take, before what was written from inside it. */
+static int keep_rest(struct weir_valve *v, struct weir_chunk rest, bool given)
+{
+	struct weir_queue nested = v->queue;
+	int rc;
+
+	if (!nested.bytes)
+		return append(v, rest, given);
+	v->queue = (struct weir_queue){0};
+	/* Room for all, so that nothing fails once a given reference is taken over. */
+	rc = weir__queue_reserve(&v->queue, nested.count + 1);
+	if (rc == 0)
+		rc = append(v, rest, given);
+	if (rc == 0)
+		rc = weir__queue_move(&v->queue, &nested);
+	if (rc < 0) {
+		weir__queue_clear(&v->queue);
+		v->queue = nested;
+	}
+	return rc;
+}
+
+/* Twisted pauses for each write past the mark. */
+static bool is_told_again(const struct weir_valve *v)
+{
+	return v->twisted && v->base.producer && v->base.producer->mode == WEIR_PUSH;
+}
+
+static void stored(struct weir_valve *v)
+{
+	if (weir__valve_level(v) >= v->high) {
+		if (is_told_again(v))
+			v->told_paused = false;
+		weir_valve_hold(v, WEIR_HOLD_FULL);
+	}
+	weir__valve_keep_reserve(v);
+	if (v->base.producer && !weir__valve_budget_allows(v))
+		weir__valve_hold_for_budget(v, 0);
+	if (v->queue.bytes && !v->blocked && !v->draining && v->life != WEIR_ENDED)
+		weir_task_queue(v->ctx, &v->task);
+}
+
+/* The budget had no room.  A pull producer has said something all the same: it is asked
+ * again, and not parked. */
+static void refused(struct weir_valve *v, size_t len)
+{
+	v->wrote = true;
+	weir__valve_hold_for_budget(v, len + WEIR_BLOCK_LARGE);
+}
+
+/* Bytes were accepted: a pull producer has answered, and perhaps it is over. */
+static void accepted(struct weir_valve *v, size_t len)
+{
+	v->in += len;
+	v->wrote = true;
+	if (v->parked) {
+		v->parked = false;
+		weir_task_queue(v->ctx, &v->task);
+	}
+	if (v->queue.bytes)
+		stored(v);
+	else if (v->life != WEIR_OPEN)
+		weir__valve_try_end(v);
+}
+
+/* Keep what is left of the chunk after the first `through` bytes have gone. */
+static int keep(struct weir_valve *v, const struct weir_chunk *chunk, size_t through, bool direct,
+		bool given)
+{
+	struct weir_chunk rest = {chunk->data + through, chunk->len - through, chunk->owner};
+	int rc = 0;
+
+	if (rest.len)
+		rc = direct ? keep_rest(v, rest, given) : append(v, rest, given);
+	if (rc < 0) {
+		v->in += through;
+		if (through)
+			weir__valve_ended(v, rc, true); /* half of it has gone: no way back */
+		else if (rc == WEIR_EFULL)
+			refused(v, chunk->len);
+		return rc;
+	}
+	if (given && !rest.len)
+		weir_block_unref(chunk->owner);
+	accepted(v, chunk->len);
+	return 0;
+}
+
+/* Whether the chunk may go to the drain at once: nothing is before it, and what the drain
+ * leaves of it can be kept.  Twisted never sends from inside a write. */
+static inline bool is_direct(const struct weir_valve *v, const struct weir_chunk *chunk, bool given)
+{
+	return !v->queue.bytes && !v->blocked && !v->draining && !v->twisted &&
+	       chunk->len <= v->limit && (given || chunk->len <= weir__valve_can_keep(v));
+}
+
+/* The drain was offered the chunk and returned `n`. */
+static NOINLINE int accept_rest(struct weir_valve *v, const struct weir_chunk *chunk, int64_t n,
+				bool given)
+{
+	n = weir__valve_drained(v, n, chunk->len, false);
+	return n < 0 ? (int)n : keep(v, chunk, (size_t)n, true, given);
+}
+
+static NOINLINE int accept_behind(struct weir_valve *v, const struct weir_chunk *chunk, bool given)
+{
+	if (chunk->len > v->limit || v->queue.bytes > v->limit - chunk->len)
+		return WEIR_EFULL;
+	return keep(v, chunk, 0, false, given);
+}
+
+/* Hand the chunk on at once, if nothing is before it, and keep the rest.  Most chunks go
+ * the short way through the middle: the drain takes all, and nothing has changed. */
+static inline int accept(struct weir_valve *v, const struct weir_chunk *chunk, bool given)
+{
+	int64_t n;
+
+	if (!is_direct(v, chunk, given))
+		return accept_behind(v, chunk, given);
+	n = weir__valve_call_drain(v, chunk, 1);
+	if (n != (int64_t)chunk->len || v->queue.bytes || v->dying || v->parked ||
+	    v->life != WEIR_OPEN)
+		return accept_rest(v, chunk, n, given);
+	v->in += chunk->len;
+	v->wrote = true;
+	if (given)
+		weir_block_unref(chunk->owner);
+	return 0;
+}
+
+/* After the end bytes are refused; in Twisted they vanish. */
+static inline int late(const struct weir_valve *v)
+{
+	return v->twisted ? 0 : WEIR_ECLOSED;
+}
+
+int weir__valve_write(struct weir_consumer *c, const void *data, size_t len)
+{
+	struct weir_valve *v = (struct weir_valve *)c;
+
+	if (!weir__valve_accepts(v))
+		return late(v);
+	if (len == 0)
+		return 0;
+	return accept(v, &(struct weir_chunk){.data = data, .len = len}, false);
+}
+
+int weir__valve_give(struct weir_consumer *c, struct weir_chunk *chunk)
+{
+	struct weir_valve *v = (struct weir_valve *)c;
+	bool taken = weir__valve_accepts(v);
+	int rc = taken ? 0 : late(v);
+
+	if (taken && chunk->len)
+		rc = accept(v, chunk, chunk->owner != NULL);
+	else if (rc == 0)
+		weir_block_unref(chunk->owner);
+	if (rc == 0)
+		*chunk = (struct weir_chunk){0};
+	return rc;
+}
