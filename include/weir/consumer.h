@@ -39,6 +39,7 @@ enum weir_hold {
 	WEIR_HOLD_BUDGET = 2, /* the memory budget is spent */
 	WEIR_HOLD_RATE = 4,   /* a rate limit */
 	WEIR_HOLD_USER = 8,   /* somebody asked */
+	WEIR_HOLD_BEHIND = 16, /* the consumer behind does; its reasons are in the set as well */
 };
 
 /* A snapshot.  At every instant in == out + held + dropped. */

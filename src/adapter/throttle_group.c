@@ -74,7 +74,7 @@ static void arm(struct weir_throttle_group *g)
 
 static uint64_t share_due(struct weir_throttle_group *g, struct weir_throttle *t)
 {
-	if (!g->min_share || (g->bucket.rate && g->members > g->bucket.rate / g->min_share))
+	if (!g->min_share || g->members > g->bucket.rate / g->min_share)
 		return 0;
 	weir__bucket_fill(&t->share, weir_context_now(g->ctx));
 	return weir__bucket_tokens(&t->share);

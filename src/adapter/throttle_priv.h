@@ -8,7 +8,7 @@
  * does, nobody else takes: those at the front are served first.
  */
 #include "adapter/bucket.h"
-#include "weir/impl/valve.h"
+#include "weir/impl/processor.h"
 
 /* A place in a line; the line's head is one too. */
 struct weir__place {
@@ -16,20 +16,10 @@ struct weir__place {
 };
 
 struct weir_throttle {
-	struct weir_valve valve;
-	struct weir_consumer_ops sink_ops; /* the valve's, with room and state of our own */
-	struct weir_producer source;
-	struct weir_consumer *behind; /* the last one that `source` fed, until it ends */
-	struct weir_end_watch behind_end;
-	uint64_t behind_base; /* what that had accepted before us */
-	uint64_t out_before;  /* what those before it handed on of ours */
-	struct weir_context *ctx;
+	struct weir_processor base;
 	struct weir__bucket bucket;
 	struct weir_timer timer; /* armed: waits for tokens of its own */
-	struct weir_task task;   /* the source was registered, or the rate changed */
-	bool paused;             /* by the consumer behind */
-	bool over;               /* the end has come, and is told behind, now or at `start` */
-	int why;                 /* of the end */
+	struct weir_task task;   /* the rate changed */
 
 	struct weir_throttle_group *group; /* or NULL */
 	struct weir__place place;          /* in line: waits for the group's tokens */

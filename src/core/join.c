@@ -126,9 +126,9 @@ static void back_resume(struct weir_producer *p)
 	struct weir_producer *source = j->front.producer;
 
 	if (p->mode == WEIR_PULL) {
+		j->sink_paused = false;
 		if (!source || j->user_paused)
 			return;
-		j->sink_paused = false;
 		if (j->paused)
 			let_go(j);
 		if (j->options.idle_ns && !j->asked) {
@@ -175,6 +175,9 @@ static void complete(struct weir_join *j, enum weir_end end, int cause)
 		return;
 	weir_consumer_state(j->sink, &s);
 	out = delivered(j, &s);
+	/* A write that failed halfway has given bytes which it did not count. */
+	if (j->in < out)
+		j->in = out;
 	j->ended = weir_context_now(j->ctx);
 	j->outcome = (struct weir_outcome){
 		.end = end,
@@ -211,14 +214,6 @@ static void on_sink_end(void *arg, int why)
 		complete(j, WEIR_SINK_FAILED, why < 0 ? why : WEIR_ECLOSED);
 }
 
-static void judge(struct weir_join *j, enum weir_end verdict, int cause)
-{
-	if (j->verdict == WEIR_RUNNING) {
-		j->verdict = verdict;
-		j->cause = cause;
-	}
-}
-
 static void front_finish(struct weir_consumer *c)
 {
 	struct weir_join *j = join_from_front(c);
@@ -226,7 +221,7 @@ static void front_finish(struct weir_consumer *c)
 	if (j->source_done)
 		return;
 	source_is_done(j);
-	judge(j, WEIR_FINISHED, 0);
+	j->verdict = WEIR_FINISHED;
 	weir_consumer_unregister(j->sink);
 	if (!j->options.keep_open) {
 		weir_consumer_finish(j->sink);
@@ -243,7 +238,8 @@ static void front_fail(struct weir_consumer *c, int why)
 	assert(why < 0);
 	if (j->source_done)
 		return;
-	judge(j, WEIR_SOURCE_FAILED, why);
+	j->verdict = WEIR_SOURCE_FAILED;
+	j->cause = why;
 	stop_source(j, why);
 	weir_consumer_unregister(j->sink);
 	weir_consumer_fail(j->sink, why);

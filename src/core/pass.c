@@ -2,58 +2,63 @@
 /* Handing chunks on.  Each step may pause, stop or unregister the producer. */
 #include "core/pass.h"
 
-static int give(struct weir_consumer *c, struct weir_chunk slice)
+/* By reference, if the bytes have an owner. */
+static int give(struct weir_consumer *c, struct weir_block *owner, const unsigned char *data,
+		size_t len)
 {
+	struct weir_chunk slice = {data, len, owner};
 	int rc;
 
-	if (!slice.owner)
-		return weir_consumer_write(c, slice.data, slice.len);
-	weir_block_ref(slice.owner);
+	if (!owner)
+		return weir_consumer_write(c, data, len);
+	weir_block_ref(owner);
 	rc = weir_consumer_give(c, &slice);
 	if (rc < 0)
-		weir_chunk_unref(&slice);
+		weir_block_unref(owner);
 	return rc;
 }
 
-/* What the consumer takes now: 0 when there is none, or it has paused us. */
-static size_t room_behind(struct weir_producer *p, const bool *paused)
+size_t weir__pass_room(struct weir_producer *p, const bool *paused)
 {
 	size_t room;
 
 	if (!p->consumer || *paused)
 		return 0;
 	room = weir_consumer_room(p->consumer);
-	return p->consumer && !*paused ? room : 0;
+	if (!p->consumer || *paused)
+		return 0;
+	/* One that pulls cannot say "wait" but by refusing, and then asks again. */
+	return room == 0 && p->mode == WEIR_PULL ? 1 : room;
 }
 
-size_t weir__pass(struct weir_producer *p, const bool *paused, const struct weir_chunk *chunks,
+size_t weir__pass(struct weir_producer *p, bool *paused, const struct weir_chunk *chunks,
 		  size_t count, uint64_t max, int *rc)
 {
 	size_t passed = 0;
 
 	*rc = 0;
 	for (size_t i = 0; i < count; i++) {
-		struct weir_chunk rest = chunks[i];
+		const struct weir_chunk *chunk = &chunks[i];
 
-		while (rest.len > 0 && passed < max) {
-			struct weir_chunk slice = rest;
-			size_t room = room_behind(p, paused);
+		for (size_t done = 0, len; done < chunk->len && passed < max; done += len) {
+			size_t room = weir__pass_room(p, paused);
 
 			if (room == 0)
 				return passed;
-			if (slice.len > room)
-				slice.len = room;
-			if (slice.len > max - passed)
-				slice.len = (size_t)(max - passed);
-			*rc = give(p->consumer, slice);
+			len = chunk->len - done;
+			if (len > room)
+				len = room;
+			if (len > max - passed)
+				len = (size_t)(max - passed);
+			if (p->mode == WEIR_PULL)
+				*paused = true;
+			*rc = give(p->consumer, chunk->owner, chunk->data + done, len);
 			if (*rc == WEIR_EFULL && *paused)
-				*rc = 0; /* not for good: it will resume us */
+				*rc = 0; /* not for good: it resumes us */
 			else if (*rc == 0)
-				passed += slice.len;
+				passed += len;
 			if (*rc < 0 || *paused)
 				return passed;
-			rest.data += slice.len;
-			rest.len -= slice.len;
 		}
 	}
 	return passed;

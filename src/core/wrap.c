@@ -124,7 +124,10 @@ const struct weir_producer_ops weir_wrap_producer_ops = {
 
 static void on_inner_end(void *arg, int why)
 {
-	weir_consumer_ended(&((struct weir_wrap *)arg)->front, why);
+	struct weir_wrap *w = arg;
+
+	w->ended = true;
+	weir_consumer_ended(&w->front, why);
 }
 
 void weir_wrap_init(struct weir_wrap *w, struct weir_consumer *inner,
@@ -139,7 +142,8 @@ void weir_wrap_init(struct weir_wrap *w, struct weir_consumer *inner,
 
 void weir_wrap_fini(struct weir_wrap *w)
 {
-	weir_consumer_unwatch_end(w->inner, &w->inner_end);
+	if (!w->ended)
+		weir_consumer_unwatch_end(w->inner, &w->inner_end);
 	if (w->back.consumer)
 		weir_consumer_unregister(w->inner);
 	back_stop(&w->back, WEIR_ECLOSED);

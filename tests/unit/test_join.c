@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "fail_alloc.h"
 #include "weir/join.h"
 
 #define HIGH 1000
@@ -504,6 +505,18 @@ static void test_the_rates_are_bytes_out_per_second(void **state)
 	assert_true(now.mean_rate > 499 && now.mean_rate < 501);
 }
 
+static void test_obs1_the_bytes_of_a_write_that_failed_halfway_are_counted(void **state)
+{
+	struct rig *t = *state;
+
+	t->s.window = 100;
+	assert_int_equal(create(t), 0);
+	weir_test_fail_alloc_after(1);
+	assert_int_equal(source_write(&t->p, 700), -ENOMEM);
+	weir_test_fail_alloc_after(-1);
+	assert_outcome(t, WEIR_SINK_FAILED, -ENOMEM, 100, 100);
+}
+
 /* ---- pull sources ---------------------------------------------------------------------- */
 
 static void pull_100(struct source *p)
@@ -626,6 +639,231 @@ static void test_time1_no_idle_timer_is_left_after_the_sources_end(void **state)
 	assert_outcome(t, WEIR_FINISHED, 0, 10, 10);
 }
 
+/* ---- whoever calls what out of turn --------------------------------------------------------- */
+
+static void test_the_front_is_closed_after_the_end(void **state)
+{
+	struct rig *t = *state;
+	struct weir_chunk chunk = {(const unsigned char *)"x", 1, NULL};
+	struct weir_consumer *front;
+
+	assert_int_equal(create(t), 0);
+	front = weir_producer_consumer(&t->p.base);
+	weir_join_stop(t->join, WEIR_ESTOPPED);
+	assert_int_equal(weir_consumer_write(front, "x", 1), WEIR_ECLOSED);
+	assert_int_equal(weir_consumer_give(front, &chunk), WEIR_ECLOSED);
+	assert_int_equal(weir_consumer_room(front), 0);
+	weir_consumer_finish(front);
+	weir_consumer_fail(front, -EIO);
+	weir_join_pause(t->join);
+	weir_join_resume(t->join);
+	assert_outcome(t, WEIR_STOPPED, WEIR_ESTOPPED, 0, 0);
+	assert_int_equal(t->p.pauses, 0);
+}
+
+static void test_the_fronts_state_is_the_sinks(void **state)
+{
+	struct rig *t = *state;
+	struct weir_consumer_state st;
+
+	t->s.window = 0;
+	assert_int_equal(create(t), 0);
+	assert_int_equal(source_write(&t->p, 700), 0);
+	weir_consumer_state(weir_producer_consumer(&t->p.base), &st);
+	assert_int_equal(st.in, 700);
+	assert_int_equal(st.held, 700);
+}
+
+static void test_a_paused_join_has_no_room(void **state)
+{
+	struct rig *t = *state;
+
+	assert_int_equal(create(t), 0);
+	assert_int_not_equal(weir_consumer_room(weir_producer_consumer(&t->p.base)), 0);
+	weir_join_pause(t->join);
+	assert_int_equal(weir_consumer_room(weir_producer_consumer(&t->p.base)), 0);
+}
+
+static void test_another_source_may_take_the_place_of_one_that_left(void **state)
+{
+	struct rig *t = *state;
+	struct weir_consumer *front;
+	struct source next, pulled;
+
+	assert_int_equal(create(t), 0);
+	assert_int_equal(source_write(&t->p, 10), 0);
+	front = weir_producer_consumer(&t->p.base);
+	weir_consumer_unregister(front);
+	weir_join_pause(t->join); /* nobody is there to be told */
+	weir_join_resume(t->join);
+	source_open(&pulled, WEIR_PULL);
+	assert_int_equal(weir_consumer_register(front, &pulled.base, WEIR_PULL), WEIR_ECLOSED);
+	assert_string_equal(pulled.log, "x");
+	for (int paused = 0; paused < 2; paused++) {
+		if (paused)
+			weir_join_pause(t->join);
+		source_open(&next, WEIR_PUSH);
+		next.given = 10;
+		assert_int_equal(weir_consumer_register(front, &next.base, WEIR_PUSH), 0);
+		assert_string_equal(next.log, paused ? "Sp" : "S");
+		if (!paused)
+			weir_consumer_unregister(front);
+	}
+	weir_join_resume(t->join);
+	assert_string_equal(next.log, "Spr");
+	assert_int_equal(source_write(&next, 10), 0);
+	weir_producer_end(&next.base, 0);
+	assert_outcome(t, WEIR_FINISHED, 0, 20, 20);
+	source_open(&next, WEIR_PUSH);
+	assert_int_equal(weir_consumer_register(front, &next.base, WEIR_PUSH), WEIR_ECLOSED);
+	assert_string_equal(next.log, "x");
+}
+
+static void test_a_source_that_ends_as_it_starts_into_a_dead_sink_is_refused(void **state)
+{
+	struct rig *t = *state;
+
+	weir_producer_init(&t->p.base, &hasty_ops, WEIR_PUSH);
+	weir_valve_die(&t->s.v, -EPIPE);
+	assert_int_equal(create(t), WEIR_ECLOSED);
+	assert_null(t->join);
+	assert_string_equal(t->p.log, "S");
+}
+
+static void test_a_sink_that_is_finished_by_another_is_a_failed_sink(void **state)
+{
+	struct rig *t = *state;
+
+	assert_int_equal(create(t), 0);
+	assert_int_equal(source_write(&t->p, 10), 0);
+	weir_consumer_unregister(&t->s.v.base);
+	weir_consumer_finish(&t->s.v.base);
+	assert_int_equal(t->p.stop_why, WEIR_ECLOSED);
+	assert_outcome(t, WEIR_SINK_FAILED, WEIR_ECLOSED, 10, 10);
+}
+
+static void test_keep_open_has_one_outcome_when_the_sink_ends_too(void **state)
+{
+	struct rig *t = *state;
+
+	t->options.keep_open = true;
+	assert_int_equal(create(t), 0);
+	assert_int_equal(source_write(&t->p, 10), 0);
+	weir_consumer_finish(&t->s.v.base); /* it waits for us */
+	weir_producer_end(&t->p.base, 0);
+	assert_outcome(t, WEIR_FINISHED, 0, 10, 10);
+	assert_int_equal(t->s.on_ends, 1);
+}
+
+static void look_at_the_end(void *arg, int why)
+{
+	struct rig *t = arg;
+	struct weir_progress now = progress(t);
+
+	assert_int_equal(why, -EPIPE);
+	assert_int_equal(now.in, 300);
+	assert_int_equal(now.dropped, 300);
+	assert_int_equal(now.held, 0);
+}
+
+static void test_obs1_dropped_bytes_are_seen_before_the_outcome(void **state)
+{
+	struct rig *t = *state;
+	struct weir_end_watch watch;
+
+	t->s.window = 0;
+	assert_int_equal(create(t), 0);
+	assert_int_equal(source_write(&t->p, 300), 0);
+	weir_consumer_watch_end(&t->s.v.base, &watch, look_at_the_end, t);
+	weir_valve_die(&t->s.v, -EPIPE);
+	assert_outcome(t, WEIR_SINK_FAILED, -EPIPE, 300, 0);
+}
+
+/* ---- pull sources ----------------------------------------------------------------------------- */
+
+static void pull_300(struct source *p)
+{
+	if (p->given < 1200)
+		source_write(p, 300);
+}
+
+static void test_obs2_a_pull_source_that_is_not_asked_is_held(void **state)
+{
+	struct rig *t = *state;
+
+	source_open(&t->p, WEIR_PULL);
+	t->p.on_resume = pull_300;
+	t->s.window = 0;
+	assert_int_equal(weir_valve_set_marks(&t->s.v, 300, 200, LIMIT), 0);
+	assert_int_equal(create(t), 0);
+	assert_int_equal(t->p.given, 300);
+	t->w.now += 500;
+	assert_true(progress(t).paused);
+	assert_int_equal(progress(t).cause, WEIR_CAUSE_FULL);
+	assert_int_equal(progress(t).held_ns[WEIR_CAUSE_FULL], 500);
+	sink_take(&t->s, SIZE_MAX);
+	assert_false(progress(t).paused);
+	assert_int_equal(t->p.given, 1200);
+	assert_int_equal(progress(t).held_ns[WEIR_CAUSE_FULL], 500);
+	assert_int_equal(t->p.pauses, 0);
+}
+
+static void test_a_pull_source_asked_while_the_user_holds_it_goes_on_afterwards(void **state)
+{
+	struct rig *t = *state;
+
+	source_open(&t->p, WEIR_PULL);
+	t->p.on_resume = pull_300;
+	t->s.window = 0;
+	assert_int_equal(weir_valve_set_marks(&t->s.v, 300, 200, LIMIT), 0);
+	assert_int_equal(create(t), 0);
+	weir_join_pause(t->join); /* while the sink is full */
+	sink_take(&t->s, SIZE_MAX);
+	world_run(&t->w);
+	t->p.on_resume = NULL;
+	t->p.resumes = 0;
+	weir_join_resume(t->join);
+	world_run(&t->w);
+	assert_int_equal(t->p.resumes, 1);
+	weir_producer_end(&t->p.base, 0);
+	world_run(&t->w);
+}
+
+static void test_a_pull_source_wakes_through_the_join(void **state)
+{
+	struct rig *t = *state;
+
+	source_open(&t->p, WEIR_PULL);
+	t->options.idle_ns = 1000;
+	assert_int_equal(create(t), 0);
+	assert_int_equal(t->p.resumes, 1);
+	t->w.now += 600;
+	weir_consumer_wake(weir_producer_consumer(&t->p.base));
+	world_run(&t->w);
+	assert_int_equal(t->p.resumes, 2);
+	/* To be asked again is no byte: the idle time goes on. */
+	world_advance(&t->w, 400);
+	assert_outcome(t, WEIR_STOPPED, WEIR_EIDLE, 0, 0);
+}
+
+static void test_a_pull_that_nobody_answers_waits_for_the_next_source(void **state)
+{
+	struct rig *t = *state;
+	struct weir_consumer *front;
+
+	source_open(&t->p, WEIR_PULL);
+	assert_int_equal(create(t), 0);
+	front = weir_producer_consumer(&t->p.base);
+	weir_consumer_unregister(front);
+	weir_consumer_wake(front);
+	world_run(&t->w);
+	assert_int_equal(t->p.resumes, 1);
+	t->p.on_resume = pull_300;
+	assert_int_equal(weir_consumer_register(front, &t->p.base, WEIR_PULL), 0);
+	world_run(&t->w);
+	assert_int_equal(t->p.given, 1200);
+}
+
 static void test_ends_and_causes_have_names(void **state)
 {
 	(void)state;
@@ -673,6 +911,19 @@ int main(void)
 		JOIN(test_time1_the_time_in_which_we_held_the_source_is_not_idle),
 		JOIN(test_time1_a_pull_source_that_is_not_asked_is_not_idle),
 		JOIN(test_time1_no_idle_timer_is_left_after_the_sources_end),
+		JOIN(test_the_front_is_closed_after_the_end),
+		JOIN(test_the_fronts_state_is_the_sinks),
+		JOIN(test_a_paused_join_has_no_room),
+		JOIN(test_another_source_may_take_the_place_of_one_that_left),
+		JOIN(test_a_source_that_ends_as_it_starts_into_a_dead_sink_is_refused),
+		JOIN(test_a_sink_that_is_finished_by_another_is_a_failed_sink),
+		JOIN(test_keep_open_has_one_outcome_when_the_sink_ends_too),
+		JOIN(test_obs1_dropped_bytes_are_seen_before_the_outcome),
+		JOIN(test_obs1_the_bytes_of_a_write_that_failed_halfway_are_counted),
+		JOIN(test_obs2_a_pull_source_that_is_not_asked_is_held),
+		JOIN(test_a_pull_source_asked_while_the_user_holds_it_goes_on_afterwards),
+		JOIN(test_a_pull_source_wakes_through_the_join),
+		JOIN(test_a_pull_that_nobody_answers_waits_for_the_next_source),
 		JOIN(test_ends_and_causes_have_names),
 	};
 

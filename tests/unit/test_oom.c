@@ -295,6 +295,53 @@ static void test_flows_on_a_tight_budget_survive_each_failure(void **state)
 	for_each_failure(tight_budget, 5);
 }
 
+/* ---- a write from inside a drain, before a long rest -------------------------------------- */
+
+static void write_inside(struct sink *s)
+{
+	s->on_drain = NULL;
+	for (int i = 0; i < 30; i++) {
+		struct weir_chunk chunk;
+		struct weir_block *block;
+
+		if (weir_pool_take(&s->world->ctx.pool, 10, &block) < 0)
+			continue;
+		pattern_fill(block->data, block->used = 10, s->base + 400000 + s->v.queue.bytes);
+		chunk = weir_chunk_from_block(block);
+		if (weir_consumer_give(&s->v.base, &chunk) < 0)
+			weir_chunk_unref(&chunk);
+	}
+}
+
+static void nested_then_rest(void)
+{
+	struct world w;
+	struct sink s;
+	struct source p;
+
+	world_open(&w, (size_t)16 << 20);
+	sink_open(&s, &w);
+	source_open(&p, WEIR_PUSH);
+	source_join(&p, &s);
+	s.on_drain = write_inside;
+	s.window = 100;
+	if (source_write(&p, 400000) == 0)
+		sink_take(&s, SIZE_MAX);
+	else
+		assert_int_equal(p.last_rc, -ENOMEM);
+	weir_producer_end(&p.base, 0);
+	world_run(&w);
+	assert_truthful(&s, s.v.in);
+	weir_valve_fini(&s.v);
+	world_close(&w);
+}
+
+static void test_a_rest_that_cannot_be_kept_ends_the_stream(void **state)
+{
+	(void)state;
+	for_each_failure(nested_then_rest, 20);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +349,7 @@ int main(void)
 		cmocka_unit_test(test_a_join_that_runs_out_of_memory_says_so),
 		cmocka_unit_test(test_a_chunk_that_cannot_be_taken_stays_the_givers),
 		cmocka_unit_test(test_flows_on_a_tight_budget_survive_each_failure),
+		cmocka_unit_test(test_a_rest_that_cannot_be_kept_ends_the_stream),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

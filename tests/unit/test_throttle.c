@@ -954,6 +954,191 @@ static void test_each_failing_allocation_is_told_and_leaks_nothing(void **state)
 	assert_true(n > 3);
 }
 
+/* ---- on the edge ---- */
+
+static void test_bucket_without_a_rate_is_never_waited_for(void **state)
+{
+	struct weir__bucket b;
+
+	(void)state;
+	weir__bucket_init(&b, rate_of(0, 0), 1000);
+	assert_int_equal(weir__bucket_take(&b, UINT64_MAX), UINT64_MAX);
+	assert_int_equal(weir__bucket_when(&b, 5), 1000);
+	assert_int_equal(weir__bucket_step(&b), 1 << 30);
+	weir__bucket_init(&b, rate_of(UINT64_MAX, UINT64_MAX), 1000);
+	assert_int_equal(weir__bucket_step(&b), 1 << 30);
+}
+
+/* A throttle with a bare sink behind. */
+struct bare {
+	struct world w;
+	struct sink s;
+	struct weir_throttle *t;
+};
+
+static void bare_open(struct bare *b, struct weir_rate rate, struct weir_throttle_group *group)
+{
+	sink_open(&b->s, &b->w);
+	assert_int_equal(weir_throttle_create(&b->w.ctx, rate, group, &b->t), 0);
+	assert_int_equal(weir_consumer_register(&b->s.v.base, weir_throttle_source(b->t), WEIR_PUSH),
+			 0);
+	world_run(&b->w);
+}
+
+static void bare_close(struct bare *b)
+{
+	weir_throttle_destroy(b->t);
+	weir_valve_fini(&b->s.v);
+}
+
+static unsigned holds_of(const struct bare *b)
+{
+	struct weir_consumer_state st;
+
+	weir_consumer_state(weir_throttle_sink(b->t), &st);
+	return st.holds;
+}
+
+static void test_rate_is_no_reason_any_more_when_its_time_is_over(void **state)
+{
+	struct source p;
+	struct bare b;
+
+	(void)state;
+	world_open(&b.w, WEIR_BUDGET_DEFAULT);
+	bare_open(&b, rate_of(1000, 100), NULL);
+	source_open(&p, WEIR_PUSH);
+	assert_int_equal(source_write_to(&p, weir_throttle_sink(b.t), 300), 0);
+	assert_int_equal(b.s.got, 100);
+	assert_true(holds_of(&b) & WEIR_HOLD_RATE);
+	/* The sink takes nothing, and that alone is the reason then. */
+	weir_valve_hold(&b.s.v, WEIR_HOLD_USER);
+	world_pass(&b.w, S);
+	assert_int_equal(b.s.got, 100);
+	assert_false(holds_of(&b) & WEIR_HOLD_RATE);
+	weir_valve_release(&b.s.v, WEIR_HOLD_USER);
+	world_pass(&b.w, S);
+	assert_int_equal(b.s.got, 300);
+	bare_close(&b);
+	world_close(&b.w);
+}
+
+static void test_sink_that_fills_with_the_last_token_is_the_one_to_blame(void **state)
+{
+	struct source p;
+	struct bare b;
+
+	(void)state;
+	world_open(&b.w, WEIR_BUDGET_DEFAULT);
+	bare_open(&b, rate_of(1000, 100), NULL);
+	source_open(&p, WEIR_PUSH);
+	assert_int_equal(weir_valve_set_marks(&b.s.v, 100, 20, 1000), 0);
+	b.s.window = 0;
+	assert_int_equal(source_write_to(&p, weir_throttle_sink(b.t), 300), 0);
+	assert_int_equal(weir_valve_held(&b.s.v), 100);
+	assert_false(holds_of(&b) & WEIR_HOLD_RATE);
+	assert_int_equal(weir_context_next(&b.w.ctx), WEIR_NEVER);
+	bare_close(&b);
+	world_close(&b.w);
+}
+
+static void test_sink_that_dies_of_a_chunk_ends_the_waiting(void **state)
+{
+	struct source p;
+	struct bare b;
+
+	(void)state;
+	world_open(&b.w, WEIR_BUDGET_DEFAULT);
+	bare_open(&b, rate_of(1000, 100), NULL);
+	source_open(&p, WEIR_PUSH);
+	b.s.drain_fails = -EPIPE;
+	assert_int_equal(source_write_to(&p, weir_throttle_sink(b.t), 300), -EPIPE);
+	assert_int_equal(weir_context_next(&b.w.ctx), WEIR_NEVER);
+	bare_close(&b);
+	world_close(&b.w);
+	weir_throttle_destroy(NULL);
+	weir_throttle_group_destroy(NULL);
+}
+
+static void test_group_leaves_something_of_the_turn_to_others(void **state)
+{
+	struct weir_throttle_group *g;
+	struct source p[3];
+	struct bare b[3];
+
+	(void)state;
+	world_open(&b[0].w, WEIR_BUDGET_DEFAULT);
+	b[0].w.ctx.quantum = 1000;
+	assert_int_equal(weir_throttle_group_create(&b[0].w.ctx, rate_of(1000000, 1), 0, &g), 0);
+	for (int i = 0; i < 3; i++) {
+		sink_open(&b[i].s, &b[0].w);
+		assert_int_equal(weir_throttle_create(&b[0].w.ctx, rate_of(0, 0), g, &b[i].t), 0);
+		assert_int_equal(weir_consumer_register(&b[i].s.v.base,
+							weir_throttle_source(b[i].t), WEIR_PUSH), 0);
+		source_open(&p[i], WEIR_PUSH);
+	}
+	world_run(&b[0].w);
+	weir_throttle_group_set_rate(g, rate_of(1000000, 1000000));
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(source_write_to(&p[i], weir_throttle_sink(b[i].t), 50000), 0);
+	b[0].w.now += S;
+	/* All of it may pass, and a quantum does in each turn. */
+	for (uint64_t before = 0; before < 150000; ) {
+		uint64_t got;
+
+		weir_context_run(&b[0].w.ctx);
+		got = b[0].s.got + b[1].s.got + b[2].s.got;
+		assert_in_range(got, before + 1, before + 50000);
+		before = got;
+	}
+	for (int i = 0; i < 3; i++)
+		bare_close(&b[i]);
+	weir_throttle_group_destroy(g);
+	world_close(&b[0].w);
+}
+
+static void test_room_of_a_burst_without_end_is_no_small_number(void **state)
+{
+	struct weir_throttle_group *g;
+	struct bare b;
+
+	(void)state;
+	world_open(&b.w, SIZE_MAX);
+	assert_int_equal(weir_throttle_group_create(&b.w.ctx, rate_of(1, UINT64_MAX), 0, &g), 0);
+	bare_open(&b, rate_of(1, UINT64_MAX), g);
+	assert_true(weir_consumer_room(weir_throttle_sink(b.t)) >= WEIR_HIGH_DEFAULT);
+	bare_close(&b);
+	weir_throttle_group_destroy(g);
+	world_close(&b.w);
+}
+
+static void set_a_million(struct sink *s)
+{
+	weir_throttle_group_set_rate(s->arg, rate_of(1000000, 0));
+}
+
+static void test_rate_of_a_group_may_change_while_it_serves(void **state)
+{
+	struct weir_throttle_group *g;
+	struct source p;
+	struct bare b;
+
+	(void)state;
+	world_open(&b.w, WEIR_BUDGET_DEFAULT);
+	assert_int_equal(weir_throttle_group_create(&b.w.ctx, rate_of(1000, 10), 0, &g), 0);
+	bare_open(&b, rate_of(0, 0), g);
+	source_open(&p, WEIR_PUSH);
+	assert_int_equal(source_write_to(&p, weir_throttle_sink(b.t), 50000), 0);
+	assert_int_equal(b.s.got, 10);
+	b.s.arg = g;
+	b.s.on_drain = set_a_million;
+	world_pass(&b.w, S);
+	assert_int_equal(b.s.got, 50000);
+	bare_close(&b);
+	weir_throttle_group_destroy(g);
+	world_close(&b.w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -980,6 +1165,13 @@ int main(void)
 		cmocka_unit_test(test_end_waits_for_a_consumer_behind),
 		cmocka_unit_test(test_destroying_cuts_both_sides),
 		cmocka_unit_test(test_each_failing_allocation_is_told_and_leaks_nothing),
+		cmocka_unit_test(test_bucket_without_a_rate_is_never_waited_for),
+		cmocka_unit_test(test_rate_is_no_reason_any_more_when_its_time_is_over),
+		cmocka_unit_test(test_sink_that_fills_with_the_last_token_is_the_one_to_blame),
+		cmocka_unit_test(test_sink_that_dies_of_a_chunk_ends_the_waiting),
+		cmocka_unit_test(test_group_leaves_something_of_the_turn_to_others),
+		cmocka_unit_test(test_room_of_a_burst_without_end_is_no_small_number),
+		cmocka_unit_test(test_rate_of_a_group_may_change_while_it_serves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

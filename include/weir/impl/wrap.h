@@ -23,6 +23,7 @@ struct weir_wrap {
 	struct weir_producer back;
 	struct weir_consumer *inner;
 	struct weir_end_watch inner_end; /* the front's end is the inner one's */
+	bool ended;                      /* and has come: `inner` may be gone */
 	struct weir_producer *coming;    /* the producer that is being registered */
 };
 
