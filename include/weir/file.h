@@ -38,6 +38,39 @@ WEIR_API WEIR_MUST_USE int weir_file_read(struct weir_loop *loop, const char *pa
 					  const struct weir_file_range *range,
 					  struct weir_transport **out);
 
+/* A part of a file, and what is said before it. */
+struct weir_file_part {
+	struct weir_file_range range; /* with a length of 0: to where the file ends now */
+	const void *before;           /* bytes to give before the range */
+	size_t before_len;
+};
+
+struct weir_file_parts {
+	const struct weir_file_part *parts; /* to give in this order */
+	size_t count;                       /* at least 1 */
+	const void *after;                  /* bytes to give after the last part */
+	size_t after_len;
+};
+
+/*
+ * Read the open file `fd` as a pull producer, which gives one chunk for each resume: the
+ * whole, to its end (`what` NULL), or parts of it, with a boundary and headers before each.
+ * Its bytes are read as weir_file_read() reads them; while a worker does, it has "nothing
+ * yet".  Where `fd` stands does not matter, and does not change.
+ *
+ * The length (weir_transport_length()) is that of all parts and what is said around them.
+ * A file that has become shorter fails with WEIR_ETRUNCATED after the last byte there is.
+ *
+ * Owns     `what` and all it points to are copied.  On success the transport closes `fd`;
+ *          on failure the caller keeps it.
+ * Returns  0 and the transport in *out; WEIR_ETRUNCATED for a part that is not within the
+ *          file now; -EINVAL for one past 2^63, or none; -EBADF if `fd` is not open for reading;
+ *          -EISDIR; -ESPIPE for what has no parts; -ENOMEM.
+ */
+WEIR_API WEIR_MUST_USE int weir_file_read_parts(struct weir_loop *loop, int fd,
+						const struct weir_file_parts *what,
+						struct weir_transport **out);
+
 enum weir_file_mode {
 	WEIR_FILE_REPLACE, /* the old file stays until the finish, then is replaced at once */
 	WEIR_FILE_CREATE,  /* as REPLACE, but -EEXIST if there is a file */

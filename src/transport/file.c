@@ -61,10 +61,8 @@ static void file_close(struct weir_transport *t)
 	weir_task_queue(&f->loop->ctx, &f->release);
 }
 
-/* Make a transport of a source, a sink or both; `source` is NULL for no source, the
- * target's `fd` and `dir` -1 for no sink.  Owns what they hold, on success. */
-static int file_create(struct weir_loop *loop, const struct weir__file_source_config *source,
-		       const struct weir__file_target *target, struct weir_transport **out)
+int weir__file_create(struct weir_loop *loop, const struct weir__file_source_config *source,
+		      const struct weir__file_target *target, struct weir_transport **out)
 {
 	struct file *f = calloc(1, sizeof(*f));
 	int rc = 0;
@@ -114,7 +112,7 @@ static bool is_memory_device(const struct stat *st)
 	       minor(st->st_rdev) == 8 || minor(st->st_rdev) == 9;
 }
 
-static bool is_regular(const struct stat *st)
+bool weir__file_is_regular(const struct stat *st)
 {
 	return S_ISREG(st->st_mode) || S_ISBLK(st->st_mode);
 }
@@ -136,15 +134,14 @@ static bool is_generated(const struct statfs *fs)
 	}
 }
 
-/* Say how to read the open file `fd`; its length from `offset` on goes to *length. */
-static int configure_source(struct weir__file_source_config *config, int64_t *length, int fd,
-			    const struct stat *st)
+int weir__file_configure(struct weir__file_source_config *config, int64_t *length, int fd,
+			 const struct stat *st)
 {
 	struct statfs fs;
 	off_t size;
 
 	config->fd = fd;
-	config->seekable = is_regular(st);
+	config->seekable = weir__file_is_regular(st);
 	config->in_memory = is_memory_device(st);
 	config->wanted = UINT64_MAX;
 	*length = -1;
@@ -177,7 +174,7 @@ static int read_regular(struct weir_loop *loop, int fd, const struct stat *st,
 {
 	struct weir__file_source_config config = {.offset = range ? range->offset : 0};
 	int64_t length;
-	int rc = configure_source(&config, &length, fd, st);
+	int rc = weir__file_configure(&config, &length, fd, st);
 
 	if (rc < 0)
 		return rc;
@@ -185,13 +182,13 @@ static int read_regular(struct weir_loop *loop, int fd, const struct stat *st,
 		config.wanted = range->length;
 		length = (int64_t)range->length;
 	}
-	rc = file_create(loop, &config, NULL, out);
+	rc = weir__file_create(loop, &config, NULL, out);
 	if (rc == 0)
 		(*out)->length = length;
 	return rc;
 }
 
-static bool range_is_valid(const struct weir_file_range *range)
+bool weir__file_range_is_valid(const struct weir_file_range *range)
 {
 	return range->offset <= INT64_MAX && range->length <= INT64_MAX - range->offset;
 }
@@ -204,7 +201,7 @@ int weir_file_read(struct weir_loop *loop, const char *path, const struct weir_f
 	int rc = 0;
 	int fd;
 
-	if (range && !range_is_valid(range))
+	if (range && !weir__file_range_is_valid(range))
 		return -EINVAL;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
@@ -213,12 +210,12 @@ int weir_file_read(struct weir_loop *loop, const char *path, const struct weir_f
 		rc = -errno;
 	else if (S_ISDIR(st.st_mode))
 		rc = -EISDIR;
-	else if (!is_regular(&st) && range)
+	else if (!weir__file_is_regular(&st) && range)
 		rc = -ESPIPE;
-	else if (!is_regular(&st))
+	else if (!weir__file_is_regular(&st))
 		rc = weir__stream_create(
 			loop, &(struct weir__stream_config){.in = fd, .out = -1}, &t);
-	if (rc == 0 && is_regular(&st))
+	if (rc == 0 && weir__file_is_regular(&st))
 		rc = read_regular(loop, fd, &st, range, &t);
 	else if (rc == -EPERM && S_ISCHR(st.st_mode)) /* it cannot be polled */
 		rc = read_regular(loop, fd, &st, NULL, &t);
@@ -244,7 +241,8 @@ static int write_special(struct weir_loop *loop, const char *path, struct weir_t
 		return -errno;
 	rc = weir__stream_create(loop, &(struct weir__stream_config){.in = -1, .out = fd}, out);
 	if (rc == -EPERM)
-		rc = file_create(loop, NULL, &(struct weir__file_target){.fd = fd, .dir = -1}, out);
+		rc = weir__file_create(loop, NULL,
+				       &(struct weir__file_target){.fd = fd, .dir = -1}, out);
 	if (rc < 0)
 		close(fd);
 	return rc;
@@ -259,7 +257,7 @@ static int write_regular(struct weir_loop *loop, const char *path,
 
 	if (rc < 0)
 		return rc;
-	rc = file_create(loop, NULL, &target, out);
+	rc = weir__file_create(loop, NULL, &target, out);
 	if (rc < 0)
 		weir__file_target_discard(&target);
 	return rc;
@@ -298,13 +296,13 @@ static int check_adoptable(int fd, bool in, bool out, struct stat *st)
 		return -EBADF;
 	if (S_ISDIR(st->st_mode))
 		return -EISDIR;
-	return is_regular(st) || S_ISCHR(st->st_mode) ? 0 : WEIR_ENOTSUP;
+	return weir__file_is_regular(st) || S_ISCHR(st->st_mode) ? 0 : WEIR_ENOTSUP;
 }
 
 static int adopt_source(struct weir__file_source_config *config, int64_t *length, int fd,
 			const struct stat *st)
 {
-	if (is_regular(st)) {
+	if (weir__file_is_regular(st)) {
 		off_t here = lseek(fd, 0, SEEK_CUR);
 
 		if (here < 0)
@@ -312,7 +310,7 @@ static int adopt_source(struct weir__file_source_config *config, int64_t *length
 		config->offset = (uint64_t)here;
 		config->moves = true;
 	}
-	return configure_source(config, length, fd, st);
+	return weir__file_configure(config, length, fd, st);
 }
 
 int weir_file_adopt(struct weir_loop *loop, int fd, bool in, bool out, struct weir_transport **t)
@@ -333,7 +331,7 @@ int weir_file_adopt(struct weir_loop *loop, int fd, bool in, bool out, struct we
 		if (target.fd < 0)
 			return -errno;
 	}
-	rc = file_create(loop, in ? &source : NULL, out ? &target : NULL, t);
+	rc = weir__file_create(loop, in ? &source : NULL, out ? &target : NULL, t);
 	if (rc < 0) {
 		if (in && out)
 			close(target.fd);

@@ -5,6 +5,7 @@
  * file_priv.h -- the parts that a file transport is made of.
  *
  *   file.c         which part a path or a descriptor gets
+ *   file_parts.c   what is given of a file, piece by piece
  *   file_read.c    the source: from the page cache by itself, from the disk by a worker
  *   file_write.c   the sink: slices by itself, the beginning and the end by a worker
  *   file_target.c  what the sink writes to: its names and its descriptors
@@ -13,6 +14,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "weir/file.h"
 #include "weir/impl/transport.h"
@@ -20,6 +22,13 @@
 /* ---- the source ---- */
 
 struct weir__file_source;
+
+/* A run of bytes to give: of the file, or `text` that is in memory. */
+struct weir__file_piece {
+	const unsigned char *text; /* NULL: of the file */
+	uint64_t offset;           /* of the first byte, there */
+	uint64_t len;
+};
 
 struct weir__file_source_config {
 	int fd;
@@ -29,9 +38,12 @@ struct weir__file_source_config {
 	uint64_t offset; /* of the first byte */
 	uint64_t wanted; /* bytes; UINT64_MAX: to the end */
 	uint64_t size;   /* the file's, now; 0 if it is unknown */
+	enum weir_mode mode;
+	struct weir__file_piece *pieces; /* what comes after `wanted`; one heap block, or NULL */
+	size_t piece_count;
 };
 
-/* Owns  `config->fd`, on success. */
+/* Owns  `config->fd` and `config->pieces`, on success. */
 WEIR_MUST_USE int weir__file_source_create(struct weir_loop *loop,
 					   const struct weir__file_source_config *config,
 					   struct weir__file_source **out);
@@ -91,6 +103,21 @@ void weir__file_sink_close(struct weir__file_sink *s);
 void weir__file_sink_abandon(struct weir__file_sink *s);
 
 /* ---- transports ---- */
+
+/* Say how to read the open file `fd`, from config->offset on; its length from there, or -1,
+ * goes to *length. */
+WEIR_MUST_USE int weir__file_configure(struct weir__file_source_config *config, int64_t *length,
+				       int fd, const struct stat *st);
+
+/* Make a transport of a source, a sink or both; `source` is NULL for no source, `target`
+ * for no sink.  Owns what they hold, on success. */
+WEIR_MUST_USE int weir__file_create(struct weir_loop *loop,
+				    const struct weir__file_source_config *source,
+				    const struct weir__file_target *target,
+				    struct weir_transport **out);
+
+bool weir__file_range_is_valid(const struct weir_file_range *range);
+bool weir__file_is_regular(const struct stat *st); /* or a block device */
 
 /* Have `fn(arg)` called once the finish of `t`'s sink is complete, before it is told. */
 void weir__file_on_finished(struct weir_transport *t, void (*fn)(void *arg), void *arg);

@@ -7,6 +7,10 @@
  *
  * Where the kernel does not know RWF_NOWAIT for a file: a file system in memory is read
  * directly, any other one by workers only.
+ *
+ * What is to be given may be in pieces, some of which are text that stands between parts
+ * of the file.  Registered as a pull producer it gives one chunk a resume, in place of
+ * what a turn gives.
  */
 #include <assert.h>
 #include <errno.h>
@@ -43,9 +47,12 @@ struct weir__file_source {
 	struct weir_task release; /* of the memory */
 	uv_work_t work;
 	int fd; /* -1 after the end */
-	uint64_t offset;
+	const unsigned char *text; /* of the piece that is being given; NULL: it is the file's */
+	uint64_t offset;           /* of the next byte, in the text or the file */
 	uint64_t start;
-	uint64_t wanted; /* bytes still to give; UINT64_MAX: to the end */
+	uint64_t wanted; /* bytes of the piece still to give; UINT64_MAX: to the end */
+	struct weir__file_piece *pieces; /* owned */
+	size_t next_piece, piece_count;
 	uint64_t size;   /* of the file when it was opened */
 	unsigned char *ahead;
 	size_t ahead_cap;     /* bytes allocated */
@@ -146,8 +153,17 @@ static void free_source(struct weir__file_source *s)
 {
 	struct weir_loop *loop = s->loop;
 
+	free(s->pieces);
 	free(s);
 	weir__loop_release(loop);
+}
+
+static void go_on(struct weir__file_source *s)
+{
+	if (s->base.mode == WEIR_PUSH)
+		weir_task_queue(&s->loop->ctx, &s->task);
+	else if (s->base.consumer)
+		weir_consumer_wake(s->base.consumer);
 }
 
 static void on_read_ahead(uv_work_t *work, int status)
@@ -162,7 +178,7 @@ static void on_read_ahead(uv_work_t *work, int status)
 	if (s->closed)
 		free_source(s);
 	else if (s->flowing || (s->ended && s->base.consumer))
-		weir_task_queue(&s->loop->ctx, &s->task);
+		go_on(s);
 }
 
 static int start_ahead(struct weir__file_source *s, size_t room)
@@ -205,7 +221,8 @@ static size_t give(struct weir__file_source *s, const unsigned char *data, size_
 	s->giving = false;
 	if (s->ended)
 		drop_ahead(s);
-	if (rc == WEIR_EFULL && !s->flowing && (s->seekable || s->ahead))
+	if (rc == WEIR_EFULL && (!s->flowing || s->base.mode == WEIR_PULL) &&
+	    (s->seekable || s->ahead))
 		return 0; /* the budget, which somebody else used up: once more at resume */
 	if (rc < 0) {
 		/* A consumer that died has told us; one that refuses has not. */
@@ -299,6 +316,8 @@ static size_t step(struct weir__file_source *s, size_t max)
 		return 0;
 	if (room < max)
 		max = room;
+	if (s->text)
+		return give(s, s->text + s->offset, max);
 	/* This may charge the budget, so that there is less room than before. */
 	if (!s->ahead)
 		scratch = weir__loop_scratch(s->loop, max, &size);
@@ -316,6 +335,33 @@ static size_t step(struct weir__file_source *s, size_t max)
 	return s->ahead ? give_ahead(s, room) : give_direct(s, scratch, room);
 }
 
+/* Go on to the next piece, if this one has been given, or end. */
+static void turn_page(struct weir__file_source *s)
+{
+	while (s->wanted == 0 && s->next_piece < s->piece_count) {
+		const struct weir__file_piece *piece = &s->pieces[s->next_piece++];
+
+		s->text = piece->text;
+		s->offset = piece->offset;
+		s->wanted = piece->len;
+	}
+	if (s->wanted == 0 && !s->ended)
+		end(s, 0);
+}
+
+/* Give one chunk of at most `max` bytes; the end follows the last one at once.  Returns
+ * the bytes that went; 0 if there is nothing more to do now. */
+static size_t give_one(struct weir__file_source *s, size_t max)
+{
+	size_t n = 0;
+
+	turn_page(s);
+	if (can_give(s))
+		n = step(s, max);
+	turn_page(s);
+	return n;
+}
+
 static void produce(struct weir_task *task)
 {
 	struct weir__file_source *s =
@@ -330,11 +376,9 @@ static void produce(struct weir_task *task)
 		return;
 	}
 	while (left > 0 && can_give(s)) {
-		size_t n = step(s, left);
+		size_t n = give_one(s, left);
 
 		left -= n;
-		if (s->wanted == 0 && !s->ended)
-			end(s, 0);
 		if (n == 0 || uv_hrtime() - start >= PATIENCE_NS)
 			break;
 	}
@@ -350,8 +394,22 @@ static void source_start(struct weir_producer *p)
 	struct weir__file_source *s = source_from_producer(p);
 
 	s->flowing = true;
-	if (!s->busy || s->ended)
+	if (p->mode == WEIR_PUSH && (!s->busy || s->ended))
 		weir_task_queue(&s->loop->ctx, &s->task);
+}
+
+static void source_resume(struct weir_producer *p)
+{
+	struct weir__file_source *s = source_from_producer(p);
+
+	if (p->mode == WEIR_PUSH) {
+		source_start(p);
+	} else if (s->ended) { /* registered again after its end */
+		weir_producer_end(p, s->why);
+	} else {
+		give_one(s, s->loop->ctx.quantum);
+		keep_position(s);
+	}
 }
 
 static void source_pause(struct weir_producer *p)
@@ -377,7 +435,7 @@ static const struct weir_producer_ops source_ops = {
 	.name = "file",
 	.start = source_start,
 	.pause = source_pause,
-	.resume = source_start,
+	.resume = source_resume,
 	.stop = source_stop,
 };
 
@@ -395,7 +453,7 @@ int weir__file_source_create(struct weir_loop *loop,
 
 	if (!s)
 		return -ENOMEM;
-	weir_producer_init(&s->base, &source_ops, WEIR_PUSH);
+	weir_producer_init(&s->base, &source_ops, config->mode);
 	s->loop = loop;
 	s->task.run = produce;
 	s->release.run = run_release;
@@ -407,6 +465,8 @@ int weir__file_source_create(struct weir_loop *loop,
 	s->seekable = config->seekable;
 	s->moves = config->moves;
 	s->in_memory = config->in_memory;
+	s->pieces = config->pieces;
+	s->piece_count = config->piece_count;
 	s->nowait = true;
 	if (s->seekable)
 		posix_fadvise(s->fd, 0, 0, POSIX_FADV_SEQUENTIAL);

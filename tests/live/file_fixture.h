@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -427,6 +428,20 @@ static inline void make_cold(const char *path)
 	fsync(fd);
 	assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
 	close(fd);
+}
+
+/* It worked: not every file system has a page cache to drop from. */
+static inline bool is_cold(const char *path, size_t len)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	unsigned char here = 1;
+	void *map = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
+	bool cold = map != MAP_FAILED && mincore((char *)map + len / 2, 1, &here) == 0 && !(here & 1);
+
+	if (map != MAP_FAILED)
+		munmap(map, len);
+	close(fd);
+	return cold;
 }
 
 #endif

@@ -2,8 +2,6 @@
 /* Reading files: every byte once, in turns, and the end told truly. */
 #include "file_fixture.h"
 
-#include <sys/mman.h>
-
 #include "weir/file.h"
 
 #define BIG ((size_t)5 << 20)
@@ -238,19 +236,6 @@ static void test_a_turn_gives_at_most_the_quantum(void **state)
 		bin_fini(&b);
 		close_loop();
 	}
-}
-
-static bool is_cold(const char *path, size_t len)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	unsigned char here = 1;
-	void *map = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
-	bool cold = map != MAP_FAILED && mincore((char *)map + len / 2, 1, &here) == 0 && !(here & 1);
-
-	if (map != MAP_FAILED)
-		munmap(map, len);
-	close(fd);
-	return cold;
 }
 
 static void test_a_file_that_is_not_in_the_page_cache_is_read(void **state)
