@@ -19,6 +19,8 @@ help:
 	@echo 'make bench              build for speed and run the benchmarks'
 	@echo 'make asan, make tsan    run the tests under sanitizers'
 	@echo 'make fuzz               run every fuzzer  [SECONDS=60]'
+	@echo 'make soak               run new simulated schedules  [SECONDS=60]'
+	@echo 'make coverage           which lines and branches the tests take  [ARGS=--write]'
 	@echo 'make clean              remove the build folders'
 
 check:
@@ -63,6 +65,21 @@ tsan:
 fuzz:
 	@scripts/deps.sh test
 	@scripts/fuzz.sh $(SECONDS)
+
+soak:
+	@scripts/deps.sh build
+	@scripts/setup.sh -k build
+	@ninja -C build weir-sim
+	@build/weir-sim --seconds $(SECONDS)
+
+# Assertions are left out: a branch into abort() is not to be taken.
+coverage:
+	@scripts/deps.sh test
+	@CC=gcc scripts/setup.sh build-coverage --buildtype=debug -Dtests=enabled \
+		-Db_coverage=true -Db_ndebug=true
+	@find build-coverage -name '*.gcda' -delete
+	@WEIR_TEST_QUICK=1 $(MESON) test -C build-coverage --print-errorlogs --suite unit --suite flow
+	@$(PYTHON) scripts/coverage.py build-coverage $(ARGS)
 
 clean:
 	rm -rf build build-*

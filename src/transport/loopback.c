@@ -82,6 +82,8 @@ static void end(struct weir_valve *v, int why)
 {
 	struct half *h = half_from_valve(v);
 
+	if (h->unwanted) /* the reader's death, which the task is to tell, came first */
+		return;
 	h->over = true;
 	h->why = why;
 	weir_task_queue(h->ctx, &h->task);

@@ -270,6 +270,25 @@ static void test_reader_that_dies_stops_the_writer(void **state)
 	assert_int_equal(e.from[0].stops, 1);
 }
 
+static void test_finish_in_the_turn_in_which_the_reader_dies_is_a_failure(void **state)
+{
+	struct weir_consumer_state st;
+	struct ends e;
+
+	(void)state;
+	ends_open(&e);
+	all_sides(&e);
+	assert_int_equal(source_write(&e.from[0], 10), 0);
+	world_run(&e.w);
+	weir_valve_die(&e.to[1].v, -EPIPE);
+	weir_producer_end(&e.from[0].base, 0);
+	world_run(&e.w);
+	weir_consumer_state(sink_of(&e, 0), &st);
+	assert_true(st.ended);
+	assert_int_equal(st.why, -EPIPE);
+	ends_close(&e);
+}
+
 static void test_closing_one_side_is_felt_in_both_ways_by_the_other(void **state)
 {
 	struct ends e;
@@ -440,6 +459,7 @@ int main(void)
 		cmocka_unit_test(test_end_of_one_way_leaves_the_other_open),
 		cmocka_unit_test(test_failure_reaches_the_reader_with_its_reason),
 		cmocka_unit_test(test_reader_that_dies_stops_the_writer),
+		cmocka_unit_test(test_finish_in_the_turn_in_which_the_reader_dies_is_a_failure),
 		cmocka_unit_test(test_closing_one_side_is_felt_in_both_ways_by_the_other),
 		cmocka_unit_test(test_reader_that_comes_after_the_close_is_told),
 		cmocka_unit_test(test_finish_before_the_close_stays_a_finish),

@@ -264,6 +264,10 @@ static void test_busy_end_is_refused_and_nothing_is_changed(void **state)
 		sides[!side] = (struct weir_relay_side){&s.from[!side].base, &other.v.base};
 		assert_int_equal(weir_relay_create(&s.w.ctx, sides[0], sides[1], NULL, &again),
 				 WEIR_EBUSY);
+		sides[LEFT] = (struct weir_relay_side){&more.base, &other.v.base};
+		sides[RIGHT] = side_of(&s, side);
+		assert_int_equal(weir_relay_create(&s.w.ctx, sides[0], sides[1], NULL, &again),
+				 WEIR_EBUSY);
 		assert_null(again);
 		assert_int_equal(more.starts + more.stops + other.on_ends, 0);
 		give(&s, LEFT, 10);
@@ -553,6 +557,73 @@ static void test_side_that_has_ended_refuses_the_relay(void **state)
 	}
 }
 
+static void cut_other(struct source *p)
+{
+	weir_producer_end(&((struct stage *)p->arg)->from[RIGHT].base, p->last_rc);
+}
+
+/* Stopping one direction may cut what the other one reads: that was stopped as well. */
+static void test_cut_by_our_own_stop_is_a_stop(void **state)
+{
+	static const struct {
+		int why, cause;
+		enum weir_end end;
+	} cuts[] = {{-ECONNABORTED, WEIR_EIDLE, WEIR_STOPPED}, {-EIO, -EIO, WEIR_SOURCE_FAILED}};
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct stage s;
+
+		assert_int_equal(stage_open(&s, 0, 0), 0);
+		s.from[LEFT].arg = &s;
+		s.from[LEFT].on_stop = cut_other;
+		s.from[LEFT].last_rc = cuts[i].why;
+		weir_relay_stop(s.relay, WEIR_EIDLE);
+		world_run(&s.w);
+		assert_outcome(&s.to_right, WEIR_STOPPED, WEIR_EIDLE, 0);
+		assert_outcome(&s.to_left, cuts[i].end, cuts[i].cause, 0);
+		stage_close(&s);
+	}
+}
+
+static void test_times_without_end_never_come(void **state)
+{
+	struct stage s;
+
+	(void)state;
+	assert_int_equal(stage_open(&s, WEIR_NEVER - 1, WEIR_NEVER - 1), 0);
+	end(&s, LEFT, 0);
+	world_advance(&s.w, UINT64_C(1) << 63);
+	assert_int_equal(s.dones, 0);
+	end(&s, RIGHT, 0);
+	assert_int_equal(s.dones, 1);
+	stage_close(&s);
+}
+
+static void test_each_direction_can_be_watched_and_nobody_need_be_told(void **state)
+{
+	struct weir_progress right, left;
+	struct stage s = {.dones = 0};
+
+	(void)state;
+	world_open(&s.w, WEIR_BUDGET_DEFAULT);
+	for (int i = 0; i < 2; i++) {
+		source_open(&s.from[i], WEIR_PUSH);
+		sink_open(&s.to[i], &s.w);
+	}
+	assert_int_equal(weir_relay_create(&s.w.ctx, side_of(&s, LEFT), side_of(&s, RIGHT), NULL,
+					   &s.relay), 0);
+	give(&s, LEFT, 70);
+	give(&s, RIGHT, 30);
+	weir_join_progress(weir_relay_to_right(s.relay), &right);
+	weir_join_progress(weir_relay_to_left(s.relay), &left);
+	assert_int_equal(right.in, 70);
+	assert_int_equal(left.in, 30);
+	end(&s, LEFT, 0);
+	end(&s, RIGHT, 0);
+	stage_close(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -574,6 +645,9 @@ int main(void)
 		cmocka_unit_test(test_bytes_pass_whole_in_chunks_of_every_size),
 		cmocka_unit_test(test_each_failing_allocation_is_told_and_leaks_nothing),
 		cmocka_unit_test(test_side_that_has_ended_refuses_the_relay),
+		cmocka_unit_test(test_cut_by_our_own_stop_is_a_stop),
+		cmocka_unit_test(test_times_without_end_never_come),
+		cmocka_unit_test(test_each_direction_can_be_watched_and_nobody_need_be_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -576,6 +576,92 @@ static void test_what_cannot_be_polled_is_refused_and_kept(void **state)
 	unlink(name);
 }
 
+/* --- Twisted's history (docs/history.md) --------------------------------------------- */
+
+static void fill_sink(struct weir_transport *t, size_t len)
+{
+	unsigned char *data = malloc(len);
+
+	assert_non_null(data);
+	fill(data, len, 0);
+	assert_int_equal(weir_consumer_write(weir_transport_sink(t), data, len), 0);
+	free(data);
+}
+
+/* #7546, #9236: what was queued for standard output was dropped at the end of the input. */
+static void test_output_survives_the_end_of_input(void **state)
+{
+	struct bench *b = *state;
+	struct slow_peer p = {0};
+	struct weir_transport *t;
+	struct ending e;
+	struct taker k;
+	int in[2], out[2];
+
+	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+	unix_pair(out);
+	t = stream_on(b, in[0], out[0], false);
+	watch_sink(t, &e);
+	taker_start(&k, b, t);
+	fill_sink(t, 300000);
+	close(in[1]);
+	wait_for(b, has_taker_ended, &k);
+	assert_int_equal(k.why, 0);
+	assert_false(e.ended);
+	weir_consumer_finish(weir_transport_sink(t));
+	p.late.fd = out[1];
+	assert_int_equal(pthread_create(&p.late.thread, NULL, slow_peer_run, &p), 0);
+	wait_for(b, has_ended, &e);
+	assert_int_equal(e.why, 0);
+	wait_for(b, is_peer_done, &p.done);
+	pthread_join(p.late.thread, NULL);
+	assert_int_equal(p.late.got, 300000);
+	assert_int_equal(p.late.wrong, 0);
+	weir_transport_close(t);
+}
+
+/* Without a ticket: standard output was lost, then closed, and nobody was told any more. */
+static void test_close_after_the_reader_has_gone_is_told(void **state)
+{
+	struct bench *b = *state;
+	struct weir_transport *t;
+	struct ending e;
+	struct taker k;
+	int in[2], out[2];
+
+	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	t = stream_on(b, in[0], out[1], false);
+	watch_sink(t, &e);
+	taker_start(&k, b, t);
+	close(out[0]);
+	wait_for(b, has_ended, &e);
+	assert_int_equal(e.why, -EPIPE);
+	assert_false(k.ended);
+	weir_transport_close(t);
+	assert_int_equal(k.why, WEIR_ECLOSED);
+	close(in[1]);
+}
+
+/* #2789: the pipe's writer asked again and again, at full speed. */
+static void test_full_pipe_that_nobody_reads_costs_no_cpu(void **state)
+{
+	struct bench *b = *state;
+	struct weir_transport *t;
+	struct giver g;
+	int out[2];
+
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	t = stream_on(b, -1, out[1], false);
+	giver_start(&g, (uint64_t)1 << 30, t);
+	run_for(b, 20 * MS);
+	assert_true(g.at < 4 << 20);
+	assert_true(cpu_while_running_for(b, 100 * MS) < 60 * MS);
+	weir_transport_close(t);
+	assert_int_equal(g.stopped, WEIR_ECLOSED);
+	close(out[0]);
+}
+
 static int set_up(void **state)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -605,6 +691,9 @@ int main(void)
 		TEST(test_pause_holds_what_has_come),
 		TEST(test_source_tells_its_end_to_whoever_comes_later),
 		TEST(test_what_cannot_be_polled_is_refused_and_kept),
+		TEST(test_output_survives_the_end_of_input),
+		TEST(test_close_after_the_reader_has_gone_is_told),
+		TEST(test_full_pipe_that_nobody_reads_costs_no_cpu),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

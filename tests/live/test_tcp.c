@@ -208,6 +208,47 @@ static void test_empty_stream_is_echoed_as_an_end(void **state)
 	echo_between(*state, client, server, 0);
 }
 
+struct early {
+	struct taker k;
+	struct bench *b;
+	struct opened o;
+};
+
+static void pause_as_it_opens(void *arg, int rc, struct weir_transport *t)
+{
+	struct early *early = arg;
+
+	on_open(&early->o, rc, t);
+	taker_start(&early->k, early->b, t);
+	weir_valve_hold(&early->k.valve, WEIR_HOLD_USER);
+}
+
+/* Twisted's #1780: a pause in connectionMade was ignored. */
+static void test_pause_as_it_connects_is_kept(void **state)
+{
+	struct early early = {.b = *state};
+	int listening = listen_raw(1);
+	unsigned char bytes[5];
+	int peer;
+
+	assert_int_equal(weir_tcp_connect(early.b->loop, "127.0.0.1", port_text(port_of(listening)),
+					  NULL, pause_as_it_opens, &early, NULL), 0);
+	wait_for(early.b, is_opened, &early.o);
+	assert_int_equal(early.o.rc, 0);
+	peer = accept(listening, NULL, NULL);
+	close(listening);
+	fill(bytes, 5, 0);
+	assert_int_equal(send(peer, bytes, 5, 0), 5);
+	run_for(early.b, 20 * MS);
+	assert_int_equal(early.k.at, 0);
+	weir_valve_release(&early.k.valve, WEIR_HOLD_USER);
+	close(peer);
+	wait_for(early.b, has_taker_ended, &early.k);
+	assert_int_equal(early.k.at, 5);
+	assert_int_equal(early.k.wrong, 0);
+	weir_transport_close(early.o.t);
+}
+
 static void test_peer_sends_after_our_end(void **state)
 {
 	struct bench *b = *state;
@@ -1083,6 +1124,7 @@ int main(void)
 		TEST(test_echo_returns_every_byte_in_order),
 		TEST(test_echo_over_ipv6),
 		TEST(test_empty_stream_is_echoed_as_an_end),
+		TEST(test_pause_as_it_connects_is_kept),
 		TEST(test_peer_sends_after_our_end),
 		TEST(test_bytes_before_a_reset_are_delivered_then_the_reset),
 		TEST(test_failed_sink_resets_the_peer),
