@@ -38,7 +38,8 @@ extern "C" {
 	X(WEIR_ERESOLVE, -5011, "the name does not resolve to an address")                \
 	X(WEIR_EENDPOINT, -5012, "the endpoint is malformed")                             \
 	X(WEIR_ETRUNCATED, -5013, "the source ended before the bytes that were asked for") \
-	X(WEIR_ENOTSUP, -5014, "the endpoint cannot be used this way")
+	X(WEIR_ENOTSUP, -5014, "the endpoint cannot be used this way")                   \
+	X(WEIR_ESLOW, -5015, "the sink was too slow and was let go")
 
 enum weir_err {
 #define WEIR_ERR_ENUM(name, value, text) name = value,

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_HASH_H
+#define WEIR_HASH_H
+/*
+ * hash.h -- message digests of a stream, computed by OpenSSL's libcrypto.  Goes well with
+ * a tap (tap.h).
+ */
+#include <stddef.h>
+
+#include "weir/err.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct weir_hash;
+
+/* Room for the text of any digest, with its terminating zero. */
+#define WEIR_HASH_TEXT_MAX 129
+
+/*
+ * Begin a digest.  `name` is as OpenSSL has it: "sha256", "sha512", "sha1", "sha3-256",
+ * "blake2b512", "md5", ...; case does not matter.
+ *
+ * Returns  0 and the hash in *out; WEIR_ENOTSUP for a name that libcrypto does not know;
+ *          -ENOMEM.
+ */
+WEIR_API WEIR_MUST_USE int weir_hash_create(const char *name, struct weir_hash **out);
+
+/* Add `len` bytes.  Returns 0, or -EIO if libcrypto fails; the digest is then lost. */
+WEIR_API int weir_hash_add(struct weir_hash *h, const void *data, size_t len);
+
+/* Write the digest of what was added so far as lower-case hexadecimal digits; more may be
+ * added after.  Returns 0, -EIO after a failure, or -ENOMEM. */
+WEIR_API WEIR_MUST_USE int weir_hash_text(const struct weir_hash *h,
+					  char text[WEIR_HASH_TEXT_MAX]);
+
+/* NULL is allowed. */
+WEIR_API void weir_hash_destroy(struct weir_hash *h);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
