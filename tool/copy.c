@@ -74,6 +74,26 @@ static int start_drain(struct job *job)
 				&job->drain);
 }
 
+static void see(void *arg, const void *data, size_t len)
+{
+	weir_hash_add(arg, data, len); /* a failure is kept, and told at the end */
+}
+
+/* With --hash: what goes to `*front` is seen. */
+static int start_hash(struct job *job, struct weir_consumer **front)
+{
+	int rc;
+
+	if (!job->app->o->hash)
+		return 0;
+	rc = weir_hash_create(job->app->o->hash, &job->hash);
+	if (rc == 0)
+		rc = weir_tap_create(*front, see, job->hash, &job->tap);
+	if (rc == 0)
+		*front = weir_tap_sink(job->tap);
+	return rc;
+}
+
 static int start_copy(struct job *job)
 {
 	struct app *app = job->app;
@@ -86,6 +106,9 @@ static int start_copy(struct job *job)
 	int rc;
 
 	rc = job_limit(job, 0, weir_transport_sink(job->side[1]), &front);
+	if (rc < 0)
+		return rc;
+	rc = start_hash(job, &front);
 	if (rc < 0)
 		return rc;
 	rc = start_drain(job);
@@ -108,6 +131,8 @@ static void fini_copy(struct job *job)
 {
 	weir_timer_cancel(job->app->ctx, &job->grace);
 	weir_join_destroy(job->join[0]);
+	weir_tap_destroy(job->tap);
+	weir_hash_destroy(job->hash);
 	weir_join_destroy(job->drain);
 	weir_transport_close(job->drain_to);
 }

@@ -6,8 +6,10 @@
  * done for one peer of many.
  */
 #include "app.h"
+#include "weir/hash.h"
 #include "weir/join.h"
 #include "weir/relay.h"
+#include "weir/tap.h"
 #include "weir/throttle.h"
 #include "weir/transport.h"
 
@@ -45,6 +47,7 @@ struct result {
 	char text[160];   /* the cause in words; "" when finished */
 	struct weir_outcome outcome[2]; /* of each direction */
 	struct weir_progress progress[2];
+	char hash[WEIR_HASH_TEXT_MAX]; /* of all bytes; "" unless finished, with --hash */
 	uint64_t drained; /* bytes that copy's sink sent back, and nobody got */
 };
 
@@ -59,6 +62,8 @@ struct job {
 	struct weir_join *join[2];         /* the relay's, if there is one */
 	struct weir_throttle *throttle[2]; /* between join and sink; NULL without a rate */
 	struct weir_relay *relay; /* relay's */
+	struct weir_hash *hash;   /* copy's: with --hash */
+	struct weir_tap *tap;     /* that feeds it */
 	struct weir_join *drain;  /* copy's: what the sink sends back */
 	struct weir_transport *drain_to;
 	struct weir_timer grace;  /* copy's: for the sink's peer to close */

@@ -189,6 +189,8 @@ void job_judge(struct job *job)
 		judge_ways(job);
 		judge_drain(job);
 	}
+	if (r->end == WEIR_FINISHED && job->hash && weir_hash_text(job->hash, r->hash) < 0)
+		r->hash[0] = '\0';
 	if (r->end != WEIR_FINISHED)
 		explain(r, job->app, r->side >= 0 ? job->side[r->side] : NULL);
 	set_status(r, job->app);

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "text.h"
+#include "weir/hash.h"
 
 /* What a loop needs for itself and a few flows. */
 #define BUDGET_MIN ((uint64_t)256 << 10)
@@ -25,7 +26,7 @@
 #define PEERS_DEFAULT 1024
 #define PEERS_MAX 1000000
 
-enum kind { FLAG, PROGRESS, SIZE, DURATION, COUNT };
+enum kind { FLAG, PROGRESS, SIZE, DURATION, COUNT, DIGEST };
 
 struct spec {
 	const char *name;
@@ -57,6 +58,8 @@ static const struct spec specs[] = {
 	 "a duration above 0, such as 500ms, 30s or 5m"},
 	{"max-peers", 0, COUNT, BOTH, AT(max_peers), 1, PEERS_MAX,
 	 "a number from 1 to 1000000"},
+	{"hash", 0, DIGEST, COMMAND_COPY, AT(hash), 0, 0,
+	 "the name of a digest, such as sha256, sha512 or blake2b512"},
 	{"append", 0, FLAG, COMMAND_COPY, AT(append), 0, 0, NULL},
 	{"progress", 0, PROGRESS, BOTH, WHEN_ALWAYS, 0, 0, NULL},
 	{"no-progress", 0, PROGRESS, BOTH, WHEN_NEVER, 0, 0, NULL},
@@ -98,10 +101,26 @@ static bool was_given(const struct parse *p, const char *name)
 
 /* ---- one option ---- */
 
-static int parse_value(const struct spec *spec, const char *text, uint64_t *out)
+static bool is_digest(const char *name)
+{
+	struct weir_hash *h;
+	bool known = weir_hash_create(name, &h) != WEIR_ENOTSUP;
+
+	if (known)
+		weir_hash_destroy(h);
+	return known;
+}
+
+/* Put the value of `text` into the options. */
+static int parse_value(const struct spec *spec, const char *text, void *target)
 {
 	uint64_t n;
 	int rc;
+
+	if (spec->kind == DIGEST) {
+		*(const char **)target = text;
+		return is_digest(text) ? 0 : -1;
+	}
 
 	switch (spec->kind) {
 	case SIZE:
@@ -116,7 +135,7 @@ static int parse_value(const struct spec *spec, const char *text, uint64_t *out)
 	}
 	if (rc < 0 || n < spec->least || n > spec->most)
 		return -1;
-	*out = n;
+	*(uint64_t *)target = n;
 	return 0;
 }
 
@@ -141,7 +160,7 @@ static int take_option(struct parse *p, const struct spec *spec, const char *sho
 			return complain(shown, spec->expected);
 		value = p->argv[p->next++];
 	}
-	if (parse_value(spec, value, (uint64_t *)(void *)target) < 0) {
+	if (parse_value(spec, value, target) < 0) {
 		struct line line;
 
 		line_begin(&line);

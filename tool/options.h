@@ -32,6 +32,7 @@ struct options {
 	uint64_t budget;      /* 0: the default */
 	uint64_t idle_ns, linger_ns; /* 0: none */
 	uint64_t max_peers;
+	const char *hash;     /* name of a digest, or NULL */
 	enum when progress;
 	bool append, json, verbose, many, help;
 };

@@ -205,6 +205,11 @@ static void write_result(struct json *j, const struct app *app, const struct res
 		write_way(j, r, 0);
 		write_way(j, r, 1);
 	}
+	if (o->hash) {
+		json_open(j, "hash");
+		json_string(j, o->hash, r->hash[0] ? r->hash : NULL);
+		json_close(j);
+	}
 	json_count(j, "peak_budget", weir_loop_budget(app->loop)->peak);
 	json_close(j);
 }
@@ -236,6 +241,17 @@ static int tell_json(const struct app *app, const struct result *r, const char *
 	return rc;
 }
 
+/* As sha256sum(1) does. */
+static void tell_hash(const struct app *app, const struct result *r)
+{
+	FILE *out = report_stdout_taken(app->o) || app_closed_fds[1] ? stderr : stdout;
+
+	fprintf(out, "%s  ", r->hash);
+	text_safe(out, weir_endpoint_text(app->o->end[0]));
+	fputc('\n', out);
+	fflush(out);
+}
+
 int report(const struct app *app, const struct result *r, const char *peer, bool quiet)
 {
 	const struct options *o = app->o;
@@ -251,6 +267,8 @@ int report(const struct app *app, const struct result *r, const char *peer, bool
 		else
 			tell_failure(app, r, peer);
 	}
+	if (!o->json && r->hash[0])
+		tell_hash(app, r);
 	if (!o->json)
 		return r->status;
 	rc = tell_json(app, r, peer);

@@ -69,6 +69,8 @@ const char usage_copy[] =
 	"there, and left alone otherwise.  What a two-way SINK sends back is read and dropped.\n"
 	"\n"
 	"Options:\n" LIMITS "\n" MARKS
+	"      --hash NAME          print the digest of the bytes once all are delivered:\n"
+	"                           sha256, sha512, blake2b512, ...\n"
 	"      --append             add to a file SINK instead of replacing it\n" MANY REPORTS
 	"\n" UNITS
 	"\n" ENDPOINTS PATTERNS

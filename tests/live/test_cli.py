@@ -219,7 +219,7 @@ class Usage(Case):
         self.assertEqual(self.succeeds("help").decode(), general)
         for name in ENDPOINTS:
             self.assertIn(name, general)
-        for command, own in (("copy", "--append"), ("relay", "--linger")):
+        for command, own in (("copy", "--append"), ("copy", "--hash"), ("relay", "--linger")):
             text = self.succeeds(command, "--help").decode()
             self.assertEqual(self.succeeds("help", command).decode(), text)
             self.assertEqual(self.succeeds(command, "-h").decode(), text)
@@ -233,7 +233,7 @@ class Usage(Case):
         page = os.path.join(SRC, "docs", "man", "weir.1")
         with open(page) as f:
             text = f.read()
-        for option in OPTIONS + ["--append", "--linger"]:
+        for option in OPTIONS + ["--append", "--hash", "--linger"]:
             self.assertIn("Fl -" + option[2:], text)
         for name in ENDPOINTS:
             self.assertIn("Li " + name, text)
@@ -262,9 +262,9 @@ class Usage(Case):
         self.assertEqual(sorted(complete("weir", "")),
                          ["--help", "--version", "copy", "help", "relay"])
         self.assertEqual(sorted(complete("weir", "copy", "--")),
-                         sorted(OPTIONS + ["--append"]))
+                         sorted(OPTIONS + ["--append", "--hash"]))
         self.assertIn("--linger", complete("weir", "relay", "--l"))
-        self.assertNotIn("--append", complete("weir", "relay", "--"))
+        self.assertNotIn("--append", "--hash", complete("weir", "relay", "--"))
         self.write("tape", b"")
         self.assertEqual(sorted(complete("weir", "copy", "t")), ["tape", "tcp-listen://", "tcp://"])
         self.assertEqual(complete("weir", "copy", "--rate", ""), [])
@@ -816,7 +816,7 @@ class Many(Case):
             self.assertEqual(read_all(s), data)
             s.close()
         self.stop(weir)
-        weir = self.start("copy", "--many", "-v", "--append", "tcp-listen://127.0.0.1:0", "out")
+        weir = self.start("copy", "--many", "-v", "--append", "--hash", "tcp-listen://127.0.0.1:0", "out")
         port = weir.port()
         for i in range(3):
             with self.connect(port) as s:

@@ -20,7 +20,7 @@ _weir()
 	fi
 	case $command in
 	copy)
-		options+=" --append"
+		options+=" --append --hash"
 		schemes+=" null: zero: random:"
 		;;
 	relay)
@@ -35,6 +35,10 @@ _weir()
 	prev=${COMP_WORDS[COMP_CWORD - 1]}
 	case $prev in
 	--rate | --burst | --high | --low | --budget | --idle-timeout | --linger | --max-peers)
+		return
+		;;
+	--hash)
+		mapfile -t COMPREPLY < <(compgen -W "sha256 sha512 sha1 sha3-256 blake2b512 md5" -- "$cur")
 		return
 		;;
 	esac
