@@ -816,7 +816,7 @@ class Many(Case):
             self.assertEqual(read_all(s), data)
             s.close()
         self.stop(weir)
-        weir = self.start("copy", "--many", "-v", "--append", "--hash", "tcp-listen://127.0.0.1:0", "out")
+        weir = self.start("copy", "--many", "-v", "--append", "tcp-listen://127.0.0.1:0", "out")
         port = weir.port()
         for i in range(3):
             with self.connect(port) as s:
