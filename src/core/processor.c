@@ -164,13 +164,11 @@ static void tell_end(struct weir_processor *p)
 
 void weir_processor_fail(struct weir_processor *p, int why)
 {
-	bool told = p->told;
-
 	assert(why < 0);
 	if (p->front.life == WEIR_ENDED)
 		return;
 	set_over(p, why);
-	if (told && p->behind)
+	if (p->told && p->behind)
 		weir_consumer_fail(p->behind, why);
 	else
 		tell_end(p);
@@ -221,7 +219,9 @@ static void work(struct weir_processor *p)
 	while (step(p))
 		;
 	p->busy = false;
-	if (p->over && p->why == 0)
+	if (!p->over)
+		takes(p); /* one that pulls must know that something is left */
+	else if (p->why == 0)
 		tell_end(p);
 }
 
