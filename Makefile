@@ -9,7 +9,7 @@ PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)
 MESON := $(firstword $(wildcard /usr/bin/meson) meson)
 export MAKEFLAGS :=
 
-.PHONY: help check run install bench asan tsan fuzz clean
+.PHONY: help check run install bench asan tsan fuzz soak coverage clean
 
 help:
 	@echo 'make check              build and run every test'

@@ -7,6 +7,7 @@
 #include "fail_alloc.h"
 #include "weir/join.h"
 #include "weir/loopback.h"
+#include "weir/sim.h"
 
 /* A pair, with something of ours at each of its four ends. */
 struct ends {
@@ -380,32 +381,45 @@ static void test_every_chunking_gives_the_same_bytes(void **state)
 {
 	(void)state;
 	for (unsigned k = 1; k <= 60; k++) {
-		size_t piece = k <= 20 ? k : (size_t)k * k * k / 7;
-		size_t window = k % 3 ? k : SIZE_MAX;
-		struct ends e;
+		struct weir_sim_options world = {.seed = k, .quantum = k % 2 ? 7 * k : 0};
+		struct weir_sim_source_options gives = {
+			.mode = k % 5 ? WEIR_PUSH : WEIR_PULL,
+			.size = 20 * k * k,
+			.chunk = k <= 20 ? k : (size_t)k * k,
+			.random_chunks = k % 7 == 0,
+			.asks = true,
+		};
+		struct weir_sim_sink_options takes = {
+			.take = k % 3 ? k : 0, .high = 10 * k, .low = 5 * k, .limit = 1 << 20,
+		};
+		struct weir_sim_source *source;
+		struct weir_sim_sink_state got;
+		struct weir_transport *t[2];
+		struct weir_sim_sink *sink;
+		struct weir_sim *sim;
 
-		ends_open(&e);
-		e.w.ctx.quantum = k % 2 ? 7 * k : WEIR_QUANTUM_DEFAULT;
-		assert_int_equal(weir_transport_set_marks(e.t[0], 32000, k), 0);
-		assert_int_equal(weir_valve_set_marks(&e.to[1].v, 10 * k, 5 * k, 1 << 20), 0);
-		all_sides(&e);
-		for (unsigned i = 0; i < 20; i++) {
-			size_t room = weir_consumer_room(sink_of(&e, 0));
-
-			if (room > 0)
-				assert_int_equal(source_write(&e.from[0],
-							      piece < room ? piece : room), 0);
-			sink_take(&e.to[1], window);
-			weir_context_run(&e.w.ctx);
-		}
-		weir_producer_end(&e.from[0].base, 0);
-		for (unsigned i = 0; i < 100000 && !e.to[1].on_ends; i++) {
-			sink_take(&e.to[1], window);
-			world_run(&e.w);
-		}
-		assert_int_equal(e.to[1].got, e.from[0].given);
-		assert_int_equal(e.to[1].on_end_why, 0);
-		ends_close(&e);
+		assert_int_equal(weir_sim_create(&world, &sim), 0);
+		assert_int_equal(weir_loopback_create(weir_sim_context(sim), &t[0], &t[1]), 0);
+		assert_int_equal(weir_transport_set_marks(t[0], 32000, k), 0);
+		assert_int_equal(weir_sim_source_create(sim, &gives, &source), 0);
+		assert_int_equal(weir_sim_sink_create(sim, &takes, &sink), 0);
+		assert_int_equal(weir_consumer_register(weir_transport_sink(t[0]),
+							weir_sim_source_producer(source),
+							gives.mode), 0);
+		assert_int_equal(weir_consumer_register(weir_sim_sink_consumer(sink),
+							weir_transport_source(t[1]), WEIR_PUSH), 0);
+		assert_true(weir_sim_run(sim, WEIR_NEVER));
+		weir_sim_sink_state(sink, &got);
+		assert_int_equal(got.got, gives.size);
+		assert_true(got.ended && got.why == 0);
+		weir_transport_close(t[0]);
+		weir_transport_close(t[1]);
+		weir_sim_run(sim, WEIR_NEVER);
+		weir_sim_sink_destroy(sink);
+		weir_sim_source_destroy(source);
+		weir_sim_check_empty(sim);
+		assert_null(weir_sim_broken(sim, NULL));
+		weir_sim_destroy(sim);
 	}
 }
 
