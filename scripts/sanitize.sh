@@ -24,4 +24,4 @@ fi
 
 CC=gcc scripts/setup.sh "$dir" -Dtests=enabled "-Db_sanitize=$kind" || exit 1
 ninja -C "$dir" || exit 1
-$alone scripts/runtests.sh "$dir" -t 5 --suite unit --suite flow --suite live
+$alone scripts/runtests.sh "$dir" -t 5 --suite unit --suite flow --suite diff --suite live
