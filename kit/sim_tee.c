@@ -8,6 +8,7 @@
 
 #include "sim_run.h"
 #include "weir/impl/spill.h"
+#include "weir/impl/valve.h"
 
 /* ---- a store in memory, for a branch that spills ---- */
 
@@ -159,6 +160,18 @@ void weir__tee_close(struct stage *stage)
 
 /* ---- its rules ---- */
 
+/* How many bytes a branch may be behind, with what its sink holds and one chunk, which the
+ * tee's front may have put together from many writes. */
+static uint64_t most_behind(const struct branch_plan *plan)
+{
+	uint64_t sink = plan->sink.high ? plan->sink.limit : WEIR_LIMIT_DEFAULT;
+
+	if (plan->policy == WEIR_TEE_BLOCK || (plan->policy == WEIR_TEE_DETACH && plan->wait_ns))
+		return UINT64_MAX;
+	return plan->behind + sink + WEIR_BLOCK_LARGE +
+	       (plan->policy == WEIR_TEE_SPILL ? plan->spill : 0);
+}
+
 void weir__tee_check_now(struct stage *stage)
 {
 	for (unsigned i = 0; i < BRANCHES_MAX; i++) {
@@ -167,6 +180,9 @@ void weir__tee_check_now(struct stage *stage)
 		if (!stage->offshoot[i].branch)
 			continue;
 		weir_branch_state(stage->offshoot[i].branch, &s);
+		if (s.held > most_behind(&stage->plan->branch[i]))
+			weir_sim_break(stage->unit->run->sim, "FAN-3", "branch %u is %" PRIu64
+				       " bytes behind", i, s.held);
 		if (s.in != s.out + s.held + s.dropped)
 			weir_sim_break(stage->unit->run->sim, "OBS-1", "branch %u: %" PRIu64
 				       " in, %" PRIu64 " out, %" PRIu64 " held, %" PRIu64
