@@ -53,17 +53,15 @@ size_t weir_processor_room(struct weir_processor *p)
 
 /* ---- how much it has handed on ---- */
 
-/* Of the bytes that were made. */
+/* Of the bytes that were made; more, if others wrote there after us. */
 static uint64_t out_behind(const struct weir_processor *p)
 {
 	struct weir_consumer_state s;
-	uint64_t out, most = p->made - p->behind_made;
 
 	if (!p->behind)
 		return p->out_before;
 	weir_consumer_state(p->behind, &s);
-	out = s.out > p->behind_base ? s.out - p->behind_base : 0;
-	return p->out_before + (out < most ? out : most);
+	return p->out_before + (s.out > p->behind_base ? s.out - p->behind_base : 0);
 }
 
 /* Of the first `taken` bytes that were taken. */

@@ -579,6 +579,25 @@ static void test_registering_with_a_dead_consumer_ends_the_front(void **state_)
 	close_rig(&r);
 }
 
+/* A wrapper that is taken out stops its producer, and its inner consumer lives on. */
+static void test_stop_without_an_end_lets_the_consumer_go(void **state_)
+{
+	struct rig r;
+
+	(void)state_;
+	open_rig(&r, WEIR_PUSH, 0, 0, 1);
+	assert_int_equal(source_write(&r.tap.base, 30), 0);
+	weir_consumer_unbind(&r.decoder.v.base);
+	weir_producer_stop(&r.coder.base.back, -EPIPE);
+	assert_int_equal(r.tap.base.stop_why, -EPIPE);
+	assert_int_equal(state(&r).dropped, 30);
+	decoder_take(&r.decoder, SIZE_MAX);
+	weir_consumer_finish(&r.decoder.v.base);
+	assert_int_equal(r.decoder.ends, 1);
+	assert_int_equal(state(&r).dropped, 30);
+	close_rig(&r);
+}
+
 /* ---- from one consumer to the next ---- */
 
 static void test_consumer_that_let_go_is_followed_no_more(void **state_)
@@ -721,6 +740,26 @@ static void finish_from_process(struct coder *c)
 
 	c->on_process = NULL;
 	weir_producer_end(&r->tap.base.base, 0);
+}
+
+static void test_bytes_do_not_overtake_those_that_wait_to_be_given_on(void **state_)
+{
+	struct rig r;
+
+	(void)state_;
+	open_rig(&r, WEIR_PUSH, 0, 0, 1);
+	assert_int_equal(weir_valve_set_marks(&r.decoder.v, 10, 0, 10), 0);
+	assert_int_equal(source_write(&r.tap.base, 100), 0);
+	r.decoder.window = 10;
+	weir_valve_ready(&r.decoder.v);
+	r.decoder.window = SIZE_MAX;
+	r.decoder.arg = &r;
+	r.decoder.on_drain = write_in_front;
+	weir_valve_ready(&r.decoder.v);
+	world_run(&r.w);
+	assert_int_equal(r.decoder.got, 133);
+	finish_and_check(&r);
+	close_rig(&r);
 }
 
 static void test_finish_from_inside_process_without_chunks(void **state_)
@@ -885,9 +924,11 @@ int main(void)
 		cmocka_unit_test(test_death_behind_stops_the_producer_at_any_time),
 		cmocka_unit_test(test_death_behind_after_the_finish_is_told_in_front),
 		cmocka_unit_test(test_registering_with_a_dead_consumer_ends_the_front),
+		cmocka_unit_test(test_stop_without_an_end_lets_the_consumer_go),
 		cmocka_unit_test(test_consumer_that_let_go_is_followed_no_more),
 		cmocka_unit_test(test_change_of_the_consumer_keeps_the_sum),
 		cmocka_unit_test(test_anything_may_be_done_from_inside_a_write_behind),
+		cmocka_unit_test(test_bytes_do_not_overtake_those_that_wait_to_be_given_on),
 		cmocka_unit_test(test_finish_from_inside_process_without_chunks),
 		cmocka_unit_test(test_fini_cuts_both_sides),
 		cmocka_unit_test(test_fini_after_the_finish_was_told_lets_it_complete),

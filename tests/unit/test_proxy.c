@@ -185,9 +185,10 @@ static void test_marks_that_make_no_sense_are_refused(void **state)
 /* A consumer that pulls when the test says so, and counts what it gets for it. */
 struct puller {
 	struct weir_consumer base; /* first */
-	unsigned chunks, wakes;
+	unsigned chunks, refused, wakes;
 	uint64_t got;
 	bool garbled;
+	bool full; /* refuses, and will pull again */
 	void (*on_write)(struct puller *c);
 };
 
@@ -206,6 +207,10 @@ static int puller_write(struct weir_consumer *base, const void *data, size_t len
 {
 	struct puller *c = (struct puller *)base;
 
+	if (c->full) {
+		c->refused++;
+		return WEIR_EFULL;
+	}
 	for (size_t i = 0; i < len; i++)
 		c->garbled |= ((const unsigned char *)data)[i] != pattern_at(c->got + i);
 	c->got += len;
@@ -217,9 +222,11 @@ static int puller_write(struct weir_consumer *base, const void *data, size_t len
 
 static int puller_give(struct weir_consumer *base, struct weir_chunk *chunk)
 {
-	puller_write(base, chunk->data, chunk->len);
-	weir_chunk_unref(chunk);
-	return 0;
+	int rc = puller_write(base, chunk->data, chunk->len);
+
+	if (rc == 0)
+		weir_chunk_unref(chunk);
+	return rc;
 }
 
 static void puller_finish(struct weir_consumer *c)
@@ -229,8 +236,7 @@ static void puller_finish(struct weir_consumer *c)
 
 static size_t puller_room(struct weir_consumer *c)
 {
-	(void)c;
-	return SIZE_MAX;
+	return ((struct puller *)c)->full ? 0 : SIZE_MAX;
 }
 
 static void puller_wake(struct weir_consumer *c)
@@ -400,6 +406,29 @@ static void test_pull_from_inside_a_write_loses_nothing(void **state)
 	}
 	assert_int_equal(p.r.tap.left, 0);
 	close_pull_rig(&p);
+}
+
+static void test_refused_answer_to_a_pull_is_kept_for_the_next(void **state)
+{
+	const struct weir_proxy_options *kinds[] = {&plain, &buffering, &basic, &pcp};
+	struct pull_rig p;
+
+	(void)state;
+	for (int k = 0; k < 4; k++) {
+		open_pull_rig(&p, kinds[k]);
+		join_tap(&p.r, WEIR_PUSH, 0, 1);
+		assert_int_equal(source_write(&p.r.tap.base, 100), 0);
+		p.puller.full = true;
+		assert_int_equal(pull(&p), 0);
+		assert_true(p.puller.refused > 0);
+		assert_false(state_of(front(&p.r)).ended);
+		assert_int_equal(state_of(front(&p.r)).held, 100);
+		p.puller.full = false;
+		assert_int_equal(pull(&p), 1);
+		assert_int_equal(p.puller.got, 100);
+		p.r.tap.base.broken = false; /* resumed unasked, in the Twisted profile */
+		close_pull_rig(&p);
+	}
 }
 
 /* ---- the end ---- */
@@ -756,6 +785,8 @@ static void test_pcp_answers_an_outstanding_pull_when_something_comes(void **sta
 		assert_int_equal(p.puller.got, 10);
 		assert_int_equal(pull(&p), 1);
 		assert_int_equal(p.puller.got, 30);
+		assert_int_equal(source_write(&p.r.tap.base, 10), 0);
+		assert_int_equal(p.puller.got, 30);
 		p.r.tap.base.broken = false; /* it was resumed unasked: that is Twisted's way */
 		close_pull_rig(&p);
 	}
@@ -783,6 +814,38 @@ static void test_twisted_profile_keeps_what_a_hard_limit_refuses(void **state)
 		world_run(&r.w);
 		assert_int_equal(r.sink.on_ends, 1);
 		assert_int_equal(r.sink.on_end_why, 0);
+		close_rig(&r);
+	}
+}
+
+static void write_on(struct sink *s)
+{
+	struct rig *r = s->arg;
+
+	s->on_drain = NULL;
+	assert_int_equal(source_write(&r->tap.base, 50), 0);
+}
+
+static void test_what_comes_while_held_bytes_go_in_pieces_comes_behind_them(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	for (int k = 0; k < 2; k++) {
+		open_rig(&r, k ? &basic : &pcp, WEIR_PUSH, 70);
+		assert_int_equal(weir_valve_set_marks(&r.sink.v, 100, 10, 150), 0);
+		join_tap(&r, WEIR_PUSH, 0, 1);
+		weir_producer_pause(weir_proxy_source(r.proxy));
+		assert_int_equal(source_write(&r.tap.base, 1000), 0);
+		r.sink.arg = &r;
+		r.sink.on_drain = write_on;
+		weir_producer_resume(weir_proxy_source(r.proxy));
+		assert_int_equal(r.tap.base.given, 1050);
+		assert_int_equal(r.sink.got, 70);
+		for (int i = 0; i < 100 && r.sink.got < 1050; i++)
+			sink_take(&r.sink, 70);
+		assert_int_equal(r.sink.got, 1050);
+		assert_int_equal(state_of(front(&r)).out, 1050);
 		close_rig(&r);
 	}
 }
@@ -991,6 +1054,7 @@ int main(void)
 		cmocka_unit_test(test_plain_asks_its_producer_once_for_each_pull),
 		cmocka_unit_test(test_buffering_asks_ahead_up_to_its_low_mark),
 		cmocka_unit_test(test_pull_from_inside_a_write_loses_nothing),
+		cmocka_unit_test(test_refused_answer_to_a_pull_is_kept_for_the_next),
 		cmocka_unit_test(test_finish_comes_behind_all_the_data),
 		cmocka_unit_test(test_empty_stream_completes_in_every_mix),
 		cmocka_unit_test(test_failure_overtakes_the_data_in_every_mix),
@@ -1007,6 +1071,7 @@ int main(void)
 		cmocka_unit_test(test_pcp_resumes_the_next_producer_for_the_last_ones_pause),
 		cmocka_unit_test(test_pcp_answers_an_outstanding_pull_when_something_comes),
 		cmocka_unit_test(test_twisted_profile_keeps_what_a_hard_limit_refuses),
+		cmocka_unit_test(test_what_comes_while_held_bytes_go_in_pieces_comes_behind_them),
 		cmocka_unit_test(test_random_schedules_lose_nothing_in_any_mix),
 		cmocka_unit_test(test_random_schedules_lose_nothing_in_the_twisted_profile),
 		cmocka_unit_test(test_join_through_a_proxy_tells_who_holds),
