@@ -61,7 +61,7 @@ static void note_blocking(struct weir_branch *b)
 		b->blocked_at = time;
 	else
 		b->held_ns += time - b->blocked_at;
-	if (b->options.wait_ns)
+	if (b->options.policy == WEIR_TEE_DETACH && b->options.wait_ns)
 		weir_timer_set(b->tee->front.ctx, &b->timer,
 			       now ? time + b->options.wait_ns : WEIR_NEVER);
 }
