@@ -424,8 +424,9 @@ static void test_refused_answer_to_a_pull_is_kept_for_the_next(void **state)
 		assert_false(state_of(front(&p.r)).ended);
 		assert_int_equal(state_of(front(&p.r)).held, 100);
 		p.puller.full = false;
-		assert_int_equal(pull(&p), 1);
-		assert_int_equal(p.puller.got, 100);
+		assert_int_equal(source_write(&p.r.tap.base, 10), 0);
+		while (p.puller.got < 110)
+			assert_int_equal(pull(&p), 1);
 		p.r.tap.base.broken = false; /* resumed unasked, in the Twisted profile */
 		close_pull_rig(&p);
 	}
@@ -818,6 +819,111 @@ static void test_twisted_profile_keeps_what_a_hard_limit_refuses(void **state)
 	}
 }
 
+static void test_twisted_profile_tells_a_later_consumer_what_came_before(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	for (unsigned i = 0; i < 8; i++) {
+		r = (struct rig){0};
+		world_open(&r.w, WEIR_BUDGET_DEFAULT);
+		assert_int_equal(weir_proxy_create(&r.w.ctx, i & 1 ? &basic : &pcp, &r.proxy), 0);
+		join_tap(&r, WEIR_PUSH, 0, 1);
+		assert_int_equal(source_write(&r.tap.base, i & 2 ? 100 : 0), 0);
+		weir_producer_end(&r.tap.base.base, i & 4 ? -EIO : 0);
+		sink_open(&r.sink, &r.w);
+		assert_int_equal(weir_consumer_register(&r.sink.v.base,
+							weir_proxy_source(r.proxy), WEIR_PUSH), 0);
+		world_run(&r.w);
+		assert_int_equal(r.sink.on_ends, 1);
+		assert_int_equal(r.sink.on_end_why, i & 4 ? -EIO : 0);
+		assert_int_equal(r.sink.got, (i & 6) == 2 ? 100 : 0);
+		assert_true(state_of(front(&r)).ended);
+		close_rig(&r);
+	}
+}
+
+static void test_twisted_profile_never_pauses_a_pull_producer(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	for (int k = 0; k < 2; k++) {
+		open_rig(&r, k ? &basic : &pcp, WEIR_PUSH, SIZE_MAX);
+		join_tap(&r, WEIR_PULL, 0, 1);
+		weir_producer_pause(weir_proxy_source(r.proxy));
+		assert_int_equal(source_write(&r.tap.base, 70000), 0);
+		assert_int_equal(r.tap.base.pauses, 0);
+		weir_producer_resume(weir_proxy_source(r.proxy));
+		assert_int_equal(r.sink.got, 70000);
+		close_rig(&r);
+	}
+}
+
+static void test_pcp_asks_a_pull_producer_that_woke_once_more(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	open_rig(&r, &pcp, WEIR_PUSH, SIZE_MAX);
+	tap_open(&r.tap, &r.w, WEIR_PULL, 10, 10);
+	r.tap.lazy = true;
+	tap_join(&r.tap, front(&r));
+	assert_int_equal(r.tap.base.resumes, 1);
+	tap_wake(&r.tap);
+	tap_wake(&r.tap);
+	assert_int_equal(r.tap.base.resumes, 1);
+	world_run(&r.w);
+	assert_int_equal(r.tap.base.resumes, 2);
+	assert_int_equal(r.sink.got, 10);
+	tap_wake(&r.tap); /* it is not parked any more */
+	world_run(&r.w);
+	assert_int_equal(r.tap.base.resumes, 2);
+	close_rig(&r);
+}
+
+static void test_twisted_profile_holds_no_more_than_the_budget(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	open_rig(&r, &pcp, WEIR_PUSH, SIZE_MAX);
+	join_tap(&r, WEIR_PUSH, 0, 1);
+	weir_budget_set_limit(&r.w.budget, r.w.budget.used + 5000);
+	weir_producer_pause(weir_proxy_source(r.proxy));
+	assert_int_equal(source_write(&r.tap.base, 4000), 0);
+	assert_int_equal(source_write(&r.tap.base, 4000), WEIR_EFULL);
+	assert_int_equal(state_of(front(&r)).held, 4000);
+	weir_producer_resume(weir_proxy_source(r.proxy));
+	world_run(&r.w); /* without room to keep them they are not handed on directly */
+	assert_int_equal(r.sink.got, 4000);
+	close_rig(&r);
+}
+
+static void die_now(struct sink *s)
+{
+	weir_valve_die(&s->v, -EPIPE);
+}
+
+static void test_bytes_that_were_on_their_way_to_a_dead_consumer_are_dropped(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	open_rig(&r, &pcp, WEIR_PUSH, 0);
+	join_tap(&r, WEIR_PUSH, 0, 1);
+	assert_int_equal(source_write(&r.tap.base, 10), 0);
+	weir_producer_pause(weir_proxy_source(r.proxy));
+	sink_take(&r.sink, SIZE_MAX);
+	assert_int_equal(source_write(&r.tap.base, 1000), 0);
+	r.sink.on_drain = die_now;
+	weir_producer_resume(weir_proxy_source(r.proxy));
+	assert_int_equal(state_of(front(&r)).why, -EPIPE);
+	assert_int_equal(state_of(front(&r)).out, 10);
+	assert_int_equal(state_of(front(&r)).dropped, 1000);
+	close_rig(&r);
+}
+
 static void write_on(struct sink *s)
 {
 	struct rig *r = s->arg;
@@ -1071,6 +1177,11 @@ int main(void)
 		cmocka_unit_test(test_pcp_resumes_the_next_producer_for_the_last_ones_pause),
 		cmocka_unit_test(test_pcp_answers_an_outstanding_pull_when_something_comes),
 		cmocka_unit_test(test_twisted_profile_keeps_what_a_hard_limit_refuses),
+		cmocka_unit_test(test_twisted_profile_tells_a_later_consumer_what_came_before),
+		cmocka_unit_test(test_twisted_profile_never_pauses_a_pull_producer),
+		cmocka_unit_test(test_pcp_asks_a_pull_producer_that_woke_once_more),
+		cmocka_unit_test(test_twisted_profile_holds_no_more_than_the_budget),
+		cmocka_unit_test(test_bytes_that_were_on_their_way_to_a_dead_consumer_are_dropped),
 		cmocka_unit_test(test_what_comes_while_held_bytes_go_in_pieces_comes_behind_them),
 		cmocka_unit_test(test_random_schedules_lose_nothing_in_any_mix),
 		cmocka_unit_test(test_random_schedules_lose_nothing_in_the_twisted_profile),
