@@ -103,11 +103,10 @@ static bool was_given(const struct parse *p, const char *name)
 
 static bool is_digest(const char *name)
 {
-	struct weir_hash *h;
+	struct weir_hash *h = NULL;
 	bool known = weir_hash_create(name, &h) != WEIR_ENOTSUP;
 
-	if (known)
-		weir_hash_destroy(h);
+	weir_hash_destroy(h);
 	return known;
 }
 
