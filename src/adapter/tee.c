@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/pass.h"
 
@@ -93,16 +94,25 @@ static void free_branch(struct weir_branch *b)
 	free(b);
 }
 
+/* What its consumer has handed on of the tee's bytes. */
+static uint64_t branch_out(const struct weir_branch *b)
+{
+	struct weir_consumer_state s;
+
+	if (b->over)
+		return b->out;
+	weir_consumer_state(b->consumer, &s);
+	return s.out > b->base ? s.out - b->base : 0;
+}
+
 /* The consumer has ended, or will get no more: the branch is only counted from now on. */
 static void close_branch(struct weir_branch *b, int why)
 {
 	struct weir_tee *t = b->tee;
-	struct weir_consumer_state s;
 
 	if (b->over)
 		return;
-	weir_consumer_state(b->consumer, &s);
-	b->out = s.out > b->base ? s.out - b->base : 0;
+	b->out = branch_out(b);
 	b->over = true;
 	b->why = why;
 	note_blocking(b);
@@ -132,7 +142,7 @@ static void on_consumer_end(void *arg, int why)
 	close_branch(b, why == 0 && !b->ending ? WEIR_ECLOSED : why);
 }
 
-static void fail_branch(struct weir_branch *b, int why)
+void weir__branch_fail(struct weir_branch *b, int why)
 {
 	struct weir_consumer *consumer = b->consumer;
 
@@ -158,8 +168,10 @@ static void run_branch(struct weir_task *task)
 
 static void run_timer(struct weir_timer *timer)
 {
-	fail_branch((struct weir_branch *)((char *)timer - offsetof(struct weir_branch, timer)),
-		    WEIR_ESLOW);
+	struct weir_branch *b = (struct weir_branch *)((char *)timer -
+						       offsetof(struct weir_branch, timer));
+
+	weir__branch_fail(b, WEIR_ESLOW);
 }
 
 /* ---- bytes to one branch ---- */
@@ -173,7 +185,7 @@ static size_t give(struct weir_branch *b, const struct weir_chunk *chunk)
 		return 0;
 	n = weir__pass(&b->back, &b->paused, chunk, 1, chunk->len, &rc);
 	if (rc < 0)
-		fail_branch(b, rc);
+		weir__branch_fail(b, rc);
 	return n;
 }
 
@@ -183,12 +195,11 @@ static void keep(struct weir_branch *b, struct weir_chunk part)
 	weir_block_ref(part.owner);
 	if (weir__queue_push(&b->backlog, part) < 0) {
 		weir_block_unref(part.owner);
-		fail_branch(b, -ENOMEM);
+		weir__branch_fail(b, -ENOMEM);
 	}
 }
 
-/* Give or keep all of a part. */
-static void take(struct weir_branch *b, struct weir_chunk part)
+void weir__branch_take(struct weir_branch *b, struct weir_chunk part)
 {
 	size_t n = b->backlog.bytes || weir__branch_has_stored(b) ? 0 : give(b, &part);
 
@@ -217,7 +228,7 @@ static void take_or_drop(struct weir_branch *b, struct weir_chunk chunk)
 		if (b->dropping)
 			b->dropped += part.len;
 		else
-			take(b, part);
+			weir__branch_take(b, part);
 		chunk.data += part.len;
 		chunk.len -= part.len;
 	}
@@ -234,25 +245,15 @@ static void offer(struct weir_branch *b, const struct weir_chunk *chunk)
 		weir__branch_spill(b, *chunk);
 		break;
 	case WEIR_TEE_DETACH:
-		take(b, *chunk);
+		weir__branch_take(b, *chunk);
 		if (!b->options.wait_ns && b->backlog.bytes > b->options.behind)
-			fail_branch(b, WEIR_ESLOW);
+			weir__branch_fail(b, WEIR_ESLOW);
 		break;
 	default:
-		take(b, *chunk);
+		weir__branch_take(b, *chunk);
 	}
 	if (!b->over)
 		note_blocking(b);
-}
-
-void weir__branch_take(struct weir_branch *b, struct weir_chunk part)
-{
-	take(b, part);
-}
-
-void weir__branch_fail(struct weir_branch *b, int why)
-{
-	fail_branch(b, why);
 }
 
 /* One step of it.  False when there is no more to give, or the consumer takes no more. */
@@ -289,7 +290,7 @@ static void catch_up(struct weir_branch *b)
 
 /* ---- a branch's producer ---- */
 
-/* Not from inside the registration, nor from inside what the consumer does meanwhile. */
+/* Bytes come with the tee's task, which follows. */
 static void back_start(struct weir_producer *p)
 {
 	branch_from_back(p)->paused = false;
@@ -379,7 +380,7 @@ static void offer_borrowed(struct weir_branch *b, struct weir_chunk chunk)
 	chunk.len -= n;
 	rc = own(b->tee, chunk, &b->backlog);
 	if (rc < 0)
-		fail_branch(b, rc);
+		weir__branch_fail(b, rc);
 	else
 		note_blocking(b);
 }
@@ -420,7 +421,7 @@ static void end(struct weir_valve *v, int why)
 	t->busy = true;
 	for (struct weir_branch *b = t->branches; b; b = b->next) {
 		if (why < 0) {
-			fail_branch(b, why);
+			weir__branch_fail(b, why);
 		} else if (!b->over) {
 			b->ending = true;
 			catch_up(b);
@@ -448,16 +449,6 @@ static void run_task(struct weir_task *task)
 			catch_up(b);
 	t->busy = false;
 	let_go(t);
-}
-
-static uint64_t branch_out(const struct weir_branch *b)
-{
-	struct weir_consumer_state s;
-
-	if (b->over)
-		return b->out;
-	weir_consumer_state(b->consumer, &s);
-	return s.out > b->base ? s.out - b->base : 0;
 }
 
 /* Handed on is what every live branch that must get all has handed on. */
@@ -575,7 +566,7 @@ void weir_tee_remove(struct weir_branch *b, int why)
 	}
 	b->ending = true;
 	if (why < 0)
-		fail_branch(b, why);
+		weir__branch_fail(b, why);
 	else
 		weir_task_queue(t->front.ctx, &t->task);
 }
@@ -609,7 +600,7 @@ void weir_tee_destroy(struct weir_tee *t)
 	t->front.base.watches = NULL;
 	while (t->branches) {
 		t->branches->removed = true;
-		fail_branch(t->branches, WEIR_ECLOSED);
+		weir__branch_fail(t->branches, WEIR_ECLOSED);
 		free_branch(t->branches);
 	}
 	weir_valve_fini(&t->front);

@@ -2,8 +2,6 @@
 #ifndef WEIR_ADAPTER_TEE_PRIV_H
 #define WEIR_ADAPTER_TEE_PRIV_H
 /* tee_priv.h -- between a tee and the policy of its branches that has a store. */
-#include <string.h>
-
 #include "core/queue.h"
 #include "weir/impl/spill.h"
 #include "weir/impl/valve.h"

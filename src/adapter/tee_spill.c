@@ -8,7 +8,7 @@
 
 #include <errno.h>
 
-static bool has_stored(const struct weir_branch *b)
+bool weir__branch_has_stored(const struct weir_branch *b)
 {
 	return b->fetched_at < b->fetched || b->stored || b->waiting.bytes;
 }
@@ -31,7 +31,7 @@ void weir__branch_spill(struct weir_branch *b, struct weir_chunk chunk)
 {
 	size_t n = 0;
 
-	if (!has_stored(b) && b->backlog.bytes < b->options.behind) {
+	if (!weir__branch_has_stored(b) && b->backlog.bytes < b->options.behind) {
 		weir__branch_take(b, chunk);
 		return;
 	}
@@ -85,9 +85,4 @@ bool weir__branch_next(struct weir_branch *b, struct weir_chunk *out)
 		.len = b->fetched - b->fetched_at,
 	};
 	return true;
-}
-
-bool weir__branch_has_stored(const struct weir_branch *b)
-{
-	return has_stored(b);
 }
