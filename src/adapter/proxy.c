@@ -11,15 +11,10 @@ struct strict {
 	struct weir_processor processor;
 };
 
-static size_t process(struct weir_processor *p, const struct weir_chunk *chunks, size_t count)
-{
-	return weir_processor_pass(p, chunks, count, UINT64_MAX);
-}
-
 static const struct weir_processor_ops plain_ops = {
 	.name = "proxy",
 	.plain = true,
-	.process = process,
+	.process = weir_processor_pass_on,
 	.flush = weir_processor_said_all,
 	.room = weir_processor_any_room,
 	.over = weir_processor_pass_over,
@@ -27,7 +22,7 @@ static const struct weir_processor_ops plain_ops = {
 
 static const struct weir_processor_ops buffering_ops = {
 	.name = "buffering proxy",
-	.process = process,
+	.process = weir_processor_pass_on,
 	.flush = weir_processor_said_all,
 	.room = weir_processor_any_room,
 	.over = weir_processor_pass_over,

@@ -32,16 +32,10 @@ static int64_t drain(struct weir_valve *v, const struct weir_chunk *chunks, size
 	return taken;
 }
 
-static void end(struct weir_valve *v, int why)
-{
-	if (why == 0)
-		weir_valve_done(v, 0);
-}
-
 static const struct weir_valve_ops valve_ops = {
 	.name = "receiver",
 	.drain = drain,
-	.end = end,
+	.end = weir_valve_pass_end,
 };
 
 static void on_end(void *arg, int why)

@@ -367,6 +367,12 @@ static const struct weir_producer_ops back_ops = {
 
 /* ---- for the implementation ---- */
 
+size_t weir_processor_pass_on(struct weir_processor *p, const struct weir_chunk *chunks,
+			      size_t count)
+{
+	return weir_processor_pass(p, chunks, count, UINT64_MAX);
+}
+
 bool weir_processor_said_all(struct weir_processor *p)
 {
 	(void)p;

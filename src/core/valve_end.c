@@ -101,6 +101,12 @@ void weir_valve_done(struct weir_valve *v, int why)
 		weir__valve_ended(v, why, false);
 }
 
+void weir_valve_pass_end(struct weir_valve *v, int why)
+{
+	if (why == 0)
+		weir_valve_done(v, 0);
+}
+
 static void run_deadline(struct weir_timer *timer)
 {
 	weir__valve_end_badly(((struct weir_patience *)timer)->valve, WEIR_EDEADLINE, true);

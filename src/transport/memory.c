@@ -91,16 +91,10 @@ static int64_t drain_out(struct weir_valve *v, const struct weir_chunk *chunks, 
 	return taken;
 }
 
-static void end_out(struct weir_valve *v, int why)
-{
-	if (why == 0)
-		weir_valve_done(v, 0);
-}
-
 static const struct weir_valve_ops out_ops = {
 	.name = "memory",
 	.drain = drain_out,
-	.end = end_out,
+	.end = weir_valve_pass_end,
 };
 
 /* ---- what goes out in the Twisted profile ---- */
@@ -192,11 +186,6 @@ static const struct weir_consumer_ops record_ops = {
 
 /* ---- what comes in ---- */
 
-static size_t process(struct weir_processor *p, const struct weir_chunk *chunks, size_t count)
-{
-	return weir_processor_pass(p, chunks, count, UINT64_MAX);
-}
-
 static bool flush(struct weir_processor *p)
 {
 	struct weir_memory *m = memory_from_in(p);
@@ -208,7 +197,7 @@ static bool flush(struct weir_processor *p)
 
 static const struct weir_processor_ops in_ops = {
 	.name = "memory",
-	.process = process,
+	.process = weir_processor_pass_on,
 	.flush = flush,
 	.room = weir_processor_any_room,
 	.over = weir_processor_pass_over,

@@ -286,16 +286,10 @@ static inline int64_t taker_drain(struct weir_valve *v, const struct weir_chunk 
 	return taken;
 }
 
-static inline void taker_end(struct weir_valve *v, int why)
-{
-	if (why == 0)
-		weir_valve_done(v, 0);
-}
-
 static const struct weir_valve_ops taker_ops = {
 	.name = "taker",
 	.drain = taker_drain,
-	.end = taker_end,
+	.end = weir_valve_pass_end,
 };
 
 static inline void taker_on_end(void *arg, int why)

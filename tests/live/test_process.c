@@ -130,7 +130,7 @@ static int64_t keeper_drain(struct weir_valve *v, const struct weir_chunk *chunk
 static const struct weir_valve_ops keeper_ops = {
 	.name = "keeper",
 	.drain = keeper_drain,
-	.end = taker_end,
+	.end = weir_valve_pass_end,
 };
 
 static void keeper_on_end(void *arg, int why)

@@ -65,16 +65,10 @@ static int64_t summer_drain(struct weir_valve *v, const struct weir_chunk *chunk
 	return taken;
 }
 
-static void summer_end(struct weir_valve *v, int why)
-{
-	if (why == 0)
-		weir_valve_done(v, 0);
-}
-
 static const struct weir_valve_ops summer_ops = {
 	.name = "test summer",
 	.drain = summer_drain,
-	.end = summer_end,
+	.end = weir_valve_pass_end,
 };
 
 static void summer_on_end(void *arg, int why)

@@ -169,16 +169,10 @@ static int64_t decoder_drain(struct weir_valve *v, const struct weir_chunk *chun
 	return taken;
 }
 
-static void decoder_end(struct weir_valve *v, int why)
-{
-	if (why == 0)
-		weir_valve_done(v, 0);
-}
-
 static const struct weir_valve_ops decoder_ops = {
 	.name = "decoder",
 	.drain = decoder_drain,
-	.end = decoder_end,
+	.end = weir_valve_pass_end,
 };
 
 static void on_decoder_end(void *arg, int why)

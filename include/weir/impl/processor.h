@@ -66,8 +66,10 @@ struct weir_processor_ops {
 	void (*over)(struct weir_processor *p);
 };
 
-/* For tables: a `flush` with nothing to say, a `room` that is all the front has, an `over`
- * with nothing to let go. */
+/* For tables: a `process` that gives on all that it is offered, a `flush` with nothing to
+ * say, a `room` that is all the front has, an `over` with nothing to let go. */
+WEIR_API size_t weir_processor_pass_on(struct weir_processor *p, const struct weir_chunk *chunks,
+				       size_t count);
 WEIR_API bool weir_processor_said_all(struct weir_processor *p);
 WEIR_API size_t weir_processor_any_room(struct weir_processor *p);
 WEIR_API void weir_processor_pass_over(struct weir_processor *p);

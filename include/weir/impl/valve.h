@@ -170,6 +170,9 @@ WEIR_API void weir_valve_set_finish_wait(struct weir_valve *v, uint64_t ns);
 /* The implementation can take bytes again: drain what is held now. */
 WEIR_API void weir_valve_ready(struct weir_valve *v);
 
+/* For tables: an `end` that is complete at once. */
+WEIR_API void weir_valve_pass_end(struct weir_valve *v, int why);
+
 /* `end(v, 0)` is complete (`why` 0), or failed (a negative code). */
 WEIR_API void weir_valve_done(struct weir_valve *v, int why);
 
