@@ -52,7 +52,7 @@ static int copy(struct weir_valve *v, const unsigned char *data, size_t len)
 	uint32_t count = 0;
 	int rc = 0;
 
-	while (missing > 0 && rc == 0) {
+	while (missing > 0) {
 		rc = take(v, missing, last);
 		if (rc < 0)
 			break;
