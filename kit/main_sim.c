@@ -10,43 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "fail_alloc.h"
 #include "weir/sim.h"
-
-/* ---- allocations ---- */
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-
-static long left; /* until the failure; 0: none will fail */
-
-static void fail_alloc(long n)
-{
-	left = n > 0 ? n : 0;
-}
-
-static bool must_fail(void)
-{
-	return left > 0 && --left == 0;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return must_fail() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return must_fail() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-	return must_fail() ? NULL : __real_realloc(old, size);
-}
 
 /* The heap of glibc is given back to the system with each schedule, which takes half of the
  * time, until a large block was freed once. */
@@ -145,7 +110,7 @@ static double seconds_now(void)
 
 int main(int argc, char **argv)
 {
-	struct weir_sim_schedule_options options = {.fail_alloc = fail_alloc, .print = print};
+	struct weir_sim_schedule_options options = {.fail_alloc = weir_test_fail_alloc_after, .print = print};
 	struct weir_sim_result result;
 	struct arguments a = {0};
 	double began = seconds_now();

@@ -4,7 +4,7 @@
 /*
  * fail_alloc.h -- make one allocation fail, to test what happens then.
  *
- * Test programs are linked so that malloc, calloc and realloc, where the
+ * Tests, and weir-sim, are linked so that malloc, calloc and realloc, where the
  * library and the test itself call them, come here first.  Calls inside shared
  * libraries (libuv, the C library's strdup) do not.
  *
