@@ -3,24 +3,9 @@
 #include "bytes.h"
 #include "valve_rig.h"
 
-/* A few bytes, or many blocks; the marks anywhere. */
-static struct scale draw_scale(struct bytes *b)
+static size_t between(void *arg, size_t a, size_t z)
 {
-	static const size_t units[] = {1, 7, 300, 4096, 20000};
-	size_t u = units[bytes_between(b, 0, 4)];
-	struct scale s = {
-		.high = bytes_between(b, 1, 8) * u,
-		.finish_wait = bytes_between(b, 1, 1000),
-		.quantum = bytes_between(b, 1, 20) * u,
-	};
-
-	s.low = bytes_between(b, 0, s.high - 1);
-	s.limit = s.high + bytes_between(b, 0, 6) * u;
-	s.tight_high = bytes_between(b, 1, s.high);
-	s.tight_low = bytes_between(b, 0, s.tight_high - 1);
-	s.wide_high = bytes_between(b, s.high, s.limit);
-	s.wide_low = bytes_between(b, 0, s.wide_high - 1);
-	return s;
+	return bytes_between(arg, a, z);
 }
 
 static struct script draw_script(struct bytes *b)
@@ -58,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct rig rig;
 	static unsigned char path[1024];
 	struct bytes b = {data, size};
-	struct scale scale = draw_scale(&b);
+	struct scale scale = draw_scale(between, &b);
 	struct script script = draw_script(&b);
 	unsigned length = 0;
 	bool ok = true;
@@ -66,9 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	world_open(&world, (size_t)1 << 26);
 	rig_open(&rig, &world, &scale, &script);
 	while (ok && b.left && length < sizeof(path)) {
-		scale.small = bytes_between(&b, 1, scale.high / 2 + 1);
-		scale.mid = bytes_between(&b, 1, scale.high < 60000 ? scale.high : 60000);
-		scale.some = bytes_between(&b, 0, scale.high);
+		draw_sizes(&scale, between, &b);
 		path[length] = (unsigned char)bytes_between(&b, CALL_WRITE_0, CALLS_COUNT - 1);
 		ok = rig_step(&rig, (enum call)path[length++]);
 	}

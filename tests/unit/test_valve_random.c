@@ -29,24 +29,10 @@ static bool one_in(uint32_t n)
 	return rnd() % n == 0;
 }
 
-/* A few bytes, or many blocks. */
-static struct scale random_scale(void)
+static size_t draw(void *arg, size_t a, size_t z)
 {
-	static const size_t units[] = {1, 7, 300, 4096, 20000};
-	size_t u = units[rnd() % 5];
-	struct scale s = {
-		.high = between(2, 8) * u,
-		.finish_wait = between(1, 1000),
-		.quantum = between(1, 20) * u,
-	};
-
-	s.low = between(0, s.high - 1);
-	s.limit = s.high + between(0, 6) * u;
-	s.tight_high = between(1, s.high);
-	s.tight_low = between(0, s.tight_high - 1);
-	s.wide_high = between(s.high, s.limit);
-	s.wide_low = between(0, s.wide_high - 1);
-	return s;
+	(void)arg;
+	return between(a, z);
 }
 
 static struct script random_script(void)
@@ -101,13 +87,11 @@ static bool sequence(uint64_t seed, bool print)
 	bool ok = true;
 
 	rng = seed * 0x9e3779b97f4a7c15u + 0x1234567;
-	scale = random_scale();
+	scale = draw_scale(draw, NULL);
 	script = random_script();
 	rig_open(&rig, &world, &scale, &script);
 	while (ok && length < LENGTH && after_end < 10) {
-		scale.small = between(1, scale.high / 2 + 1);
-		scale.mid = between(1, scale.high < 60000 ? scale.high : 60000);
-		scale.some = between(0, scale.high);
+		draw_sizes(&scale, draw, NULL);
 		path[length] = (unsigned char)random_call();
 		if (print)
 			print_message("  %s\n", call_name((enum call)path[length]));

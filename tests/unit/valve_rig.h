@@ -229,6 +229,36 @@ static inline void rig_open(struct rig *r, struct world *w, const struct scale *
 	model_init(&r->model, scale, script);
 }
 
+/* A scale drawn with `between`, which gives a number from `a` to `z`: a few bytes, or many
+ * blocks; the marks anywhere. */
+static inline struct scale draw_scale(size_t (*between)(void *arg, size_t a, size_t z), void *arg)
+{
+	static const size_t units[] = {1, 7, 300, 4096, 20000};
+	size_t u = units[between(arg, 0, 4)];
+	struct scale s = {
+		.high = between(arg, 1, 8) * u,
+		.finish_wait = between(arg, 1, 1000),
+		.quantum = between(arg, 1, 20) * u,
+	};
+
+	s.low = between(arg, 0, s.high - 1);
+	s.limit = s.high + between(arg, 0, 6) * u;
+	s.tight_high = between(arg, 1, s.high);
+	s.tight_low = between(arg, 0, s.tight_high - 1);
+	s.wide_high = between(arg, s.high, s.limit);
+	s.wide_low = between(arg, 0, s.wide_high - 1);
+	return s;
+}
+
+/* The sizes of the next call's bytes. */
+static inline void draw_sizes(struct scale *s, size_t (*between)(void *arg, size_t a, size_t z),
+			      void *arg)
+{
+	s->small = between(arg, 1, s->high / 2 + 1);
+	s->mid = between(arg, 1, s->high < 60000 ? s->high : 60000);
+	s->some = between(arg, 0, s->high);
+}
+
 /* ---- the comparison ------------------------------------------------------------ */
 
 static inline bool rig_fault(struct rig *r, const char *what, long long real, long long model)
