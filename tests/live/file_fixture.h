@@ -444,4 +444,28 @@ static inline bool is_cold(const char *path, size_t len)
 	return cold;
 }
 
+/* A cold file "a" of `len` bytes passes whole through a loop with a small budget, which is
+ * kept.  `open_a` opens it, once there is the loop. */
+static inline void read_on_a_small_budget(struct weir_transport *(*open_a)(void), size_t len)
+{
+	struct weir_loop_options options = {.budget = 300 << 10};
+	struct weir_transport *t;
+	struct joined j;
+	struct bin b;
+
+	put_file("a", 0, len);
+	make_cold("a");
+	open_loop_with(&options);
+	bin_init(&b);
+	b.per_turn = 20000;
+	t = open_a();
+	join_start(&j, weir_transport_source(t), &b.valve.base);
+	assert_int_equal(join_wait(&j).end, WEIR_FINISHED);
+	assert_true(bin_holds(&b, 0, len));
+	assert_true(loop->budget.peak <= options.budget);
+	weir_transport_close(t);
+	bin_fini(&b);
+	close_loop();
+}
+
 #endif

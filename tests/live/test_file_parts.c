@@ -296,27 +296,15 @@ static void test_what_is_said_is_cut_where_the_sink_is_full(void **state)
 	close_loop();
 }
 
+static struct weir_transport *whole_file(void)
+{
+	return parts_of("a", NULL);
+}
+
 static void test_a_small_budget_is_kept_and_stalls_nothing(void **state)
 {
-	struct weir_loop_options options = {.budget = 300 << 10};
-	struct weir_transport *t;
-	struct joined j;
-	struct bin b;
-
 	(void)state;
-	put_file("a", 0, BIG);
-	make_cold("a");
-	open_loop_with(&options);
-	bin_init(&b);
-	b.per_turn = 20000;
-	t = parts_of("a", NULL);
-	join_start(&j, weir_transport_source(t), &b.valve.base);
-	assert_int_equal(join_wait(&j).end, WEIR_FINISHED);
-	assert_true(bin_holds(&b, 0, BIG));
-	assert_true(loop->budget.peak <= options.budget);
-	weir_transport_close(t);
-	bin_fini(&b);
-	close_loop();
+	read_on_a_small_budget(whole_file, BIG);
 }
 
 /* ---- the end ---- */
