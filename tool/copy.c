@@ -99,6 +99,8 @@ static int start_copy(struct job *job)
 	struct app *app = job->app;
 	const struct weir_join_options options = {
 		.idle_ns = app->o->idle_ns,
+		.stall_ns = app->o->stall_ns,
+		.total_ns = app->o->total_ns,
 		.on_done = on_copied,
 		.arg = job,
 	};

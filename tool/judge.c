@@ -16,6 +16,8 @@ static bool is_limit(int cause)
 {
 	switch (cause) {
 	case WEIR_EIDLE:
+	case WEIR_ESTALL:
+	case WEIR_ETIMELIMIT:
 	case WEIR_ELINGER:
 	case WEIR_EDEADLINE:
 	case WEIR_EBUDGET:
@@ -80,6 +82,13 @@ void result_not_opened(struct result *r, const struct app *app, int side, int rc
 	set_status(r, app);
 }
 
+/* Whose time was over: the sink's, nobody's, else the source's. */
+static bool is_sources_limit(const struct weir_outcome *o)
+{
+	return o->end == WEIR_STOPPED && is_limit(o->cause) && o->cause != WEIR_ESTALL &&
+	       o->cause != WEIR_ETIMELIMIT;
+}
+
 /* A direction's outcome is that of the job. */
 static void take_way(struct result *r, int way)
 {
@@ -88,11 +97,11 @@ static void take_way(struct result *r, int way)
 	r->way = way;
 	r->end = o->end;
 	r->cause = o->cause;
-	r->reading = o->end == WEIR_SOURCE_FAILED || (o->end == WEIR_STOPPED && is_limit(o->cause));
+	r->reading = o->end == WEIR_SOURCE_FAILED || is_sources_limit(o);
 	r->side = -1;
 	if (r->reading)
 		r->side = way;
-	else if (o->end == WEIR_SINK_FAILED)
+	else if (o->end == WEIR_SINK_FAILED || o->cause == WEIR_ESTALL)
 		r->side = 1 - way;
 	r->offset = r->reading ? o->in : o->offset;
 }

@@ -30,7 +30,7 @@ struct options {
 	uint64_t rate, burst; /* 0: no limit, the default */
 	uint64_t high, low;   /* 0 in `high`: the library's defaults */
 	uint64_t budget;      /* 0: the default */
-	uint64_t idle_ns, linger_ns; /* 0: none */
+	uint64_t idle_ns, stall_ns, total_ns, linger_ns; /* 0: none */
 	uint64_t max_peers;
 	const char *hash;     /* name of a digest, or NULL */
 	enum when progress;

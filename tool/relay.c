@@ -16,6 +16,8 @@ static int start_relay(struct job *job)
 	struct app *app = job->app;
 	const struct weir_relay_options options = {
 		.idle_ns = app->o->idle_ns,
+		.stall_ns = app->o->stall_ns,
+		.total_ns = app->o->total_ns,
 		.linger_ns = app->o->linger_ns,
 		.on_done = on_relay_done,
 		.arg = job,

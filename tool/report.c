@@ -56,8 +56,11 @@ static void tell_stop(const struct app *app, const struct result *r, const char 
 	struct line line;
 
 	begin(&line, peer);
-	fprintf(line.out, "stopped by %s at byte %llu", report_signal_name(app->signum),
-		(unsigned long long)r->outcome[0].offset);
+	if (r->cause == WEIR_ETIMELIMIT)
+		fputs(r->text, line.out);
+	else
+		fprintf(line.out, "stopped by %s", report_signal_name(app->signum));
+	fprintf(line.out, " at byte %llu", (unsigned long long)r->outcome[0].offset);
 	if (r->kind->ways == 2)
 		fprintf(line.out, " %s and %llu %s", way_names[0],
 			(unsigned long long)r->outcome[1].offset, way_names[1]);

@@ -39,7 +39,9 @@ extern "C" {
 	X(WEIR_EENDPOINT, -5012, "the endpoint is malformed")                             \
 	X(WEIR_ETRUNCATED, -5013, "the source ended before the bytes that were asked for") \
 	X(WEIR_ENOTSUP, -5014, "the endpoint cannot be used this way")                   \
-	X(WEIR_ESLOW, -5015, "the sink was too slow and was let go")
+	X(WEIR_ESLOW, -5015, "the sink was too slow and was let go")                      \
+	X(WEIR_ESTALL, -5016, "the sink took no bytes for the stall timeout")             \
+	X(WEIR_ETIMELIMIT, -5017, "the transfer took longer than the time limit")
 
 enum weir_err {
 #define WEIR_ERR_ENUM(name, value, text) name = value,

@@ -66,6 +66,11 @@ struct weir_join_options {
 	                     finished when the sink has accepted the last byte */
 	uint64_t idle_ns; /* fail the join when the source, not held by us, gives nothing for
 	                     so long; 0 for never */
+	uint64_t stall_ns; /* fail it when the sink, holding bytes or holding the source back,
+	                      hands nothing on for so long; time for which a rate limit, the
+	                      budget or the user holds the source does not count.  Never early,
+	                      and no more than a sixteenth late; 0 for never */
+	uint64_t total_ns; /* fail it when it has no outcome after so long; 0 for never */
 	/* Called once with the outcome, from the context, never from inside another
 	 * call; the join may be destroyed there. */
 	void (*on_done)(struct weir_join *join, const struct weir_outcome *outcome, void *arg);

@@ -10,7 +10,8 @@
  * both of its ends live.
  *
  * Time in which we hold a source, or its sink still takes what was given, is neither idle
- * nor linger time.  Neither time ends early, nor more than a sixteenth late.
+ * nor linger time.  These times and the stall time do not end early, nor more than a
+ * sixteenth late.
  */
 #include "weir/join.h"
 
@@ -29,6 +30,8 @@ struct weir_relay_options {
 	uint64_t idle_ns;   /* stop when neither direction, not held by us, moved for so long */
 	uint64_t linger_ns; /* after one direction's end, stop the other when it gives nothing
 	                       for so long; restarted by each byte; 0: wait for its end */
+	uint64_t stall_ns;  /* stop when one sink stalls for so long, as in weir_join_options */
+	uint64_t total_ns;  /* stop when not both directions have ended after so long */
 	/* Called once when both directions have ended, from the context, never from
 	 * inside another call; the relay may be destroyed there. */
 	void (*on_done)(struct weir_relay *relay, const struct weir_outcome *to_right,

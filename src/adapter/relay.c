@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two joins and two clocks.  The joins carry the ends; here is only time.
+ * Two joins and a clock.  The joins carry the ends; here is only time.
  *
- * The clocks look at the joins sixteen times in the time that they measure.  A direction
- * that moved, or that we held, since the last look starts anew at this one.  So nothing
- * is stopped early, and nothing more than a sixteenth late, and a byte costs nothing.
+ * The clock looks at the joins sixteen times in the shortest time that it measures.  A
+ * direction that moved, or that we held, since the last look starts anew at this one.  So
+ * nothing is stopped early, and nothing more than a sixteenth late, and a byte costs nothing.
  */
 #include "weir/relay.h"
 
@@ -15,8 +15,6 @@
 #include "core/join_priv.h"
 #include "weir/context.h"
 
-#define LOOKS 16
-
 enum direction { TO_RIGHT, TO_LEFT };
 
 struct way {
@@ -24,16 +22,18 @@ struct way {
 	struct weir_outcome outcome; /* WEIR_RUNNING until its end */
 	uint64_t seen_in, seen_out;  /* at the last look: bytes */
 	uint64_t seen_held;          /* nanoseconds */
+	struct weir__stall stall;
 };
 
 struct weir_relay {
 	struct weir_context *ctx;
 	struct weir_relay_options options;
 	struct way ways[2];
-	uint64_t active; /* when a direction was last seen to move, or held */
-	struct weir_timer idle, linger;
-	int stopped; /* with this code; 0 if not */
-	uint64_t lingering; /* since when the one that is left gave nothing */
+	struct weir_timer clock; /* the next look, or the nearest deadline */
+	uint64_t began;
+	uint64_t active;    /* when a direction was last seen to move, or held */
+	uint64_t lingering; /* since when only one is left; WEIR_NEVER before */
+	int stopped;        /* with this code; 0 if not */
 };
 
 static bool running(const struct way *w)
@@ -60,29 +60,37 @@ static bool was_active(struct way *w)
 	return active;
 }
 
-/* Look at all that runs; whether something was active. */
-static bool look(struct weir_relay *r)
+/* Look at all that runs.  Returns since when a sink stalls, or WEIR_NEVER. */
+static uint64_t look(struct weir_relay *r, uint64_t now)
 {
-	bool active = false;
+	uint64_t stalled = WEIR_NEVER;
 
-	for (int i = 0; i < 2; i++)
-		active |= running(&r->ways[i]) && was_active(&r->ways[i]);
-	if (active)
-		r->active = weir_context_now(r->ctx);
-	return active;
+	for (int i = 0; i < 2; i++) {
+		struct way *w = &r->ways[i];
+		uint64_t since;
+
+		if (!running(w))
+			continue;
+		if (was_active(w))
+			r->active = now;
+		since = weir__stall_look(&w->stall, w->join, now);
+		if (since < stalled)
+			stalled = since;
+	}
+	return stalled;
 }
 
-/* True when `ns` without activity are over; else the timer is set for the next look. */
-static bool expired(struct weir_relay *r, struct weir_timer *timer, uint64_t since, uint64_t ns)
+/* One limit.  Sets *why if it is over, and else moves *next forward to its next look. */
+static void check(uint64_t since, uint64_t ns, uint64_t now, uint64_t *next, int *why, int code)
 {
-	uint64_t now = weir_context_now(r->ctx);
-	uint64_t next = now + ns / LOOKS + 1;
-	uint64_t due = ns < WEIR_NEVER - since ? since + ns : WEIR_NEVER;
+	uint64_t at = weir__next_look(now, since, ns);
 
-	if (now >= due)
-		return true;
-	weir_timer_set(r->ctx, timer, next < due ? next : due);
-	return false;
+	if (ns == 0)
+		return;
+	if (now >= weir__due(since, ns))
+		*why = code;
+	else if (at < *next)
+		*next = at;
 }
 
 static void stop_all(struct weir_relay *r, int why)
@@ -103,26 +111,35 @@ static void note_outcome(struct weir_relay *r, struct way *w, const struct weir_
 	}
 }
 
-static void run_idle(struct weir_timer *timer)
+static uint64_t later(uint64_t a, uint64_t b)
 {
-	struct weir_relay *r = (struct weir_relay *)((char *)timer -
-						     offsetof(struct weir_relay, idle));
-
-	look(r);
-	if (expired(r, timer, r->active, r->options.idle_ns))
-		stop_all(r, WEIR_EIDLE);
+	return a > b ? a : b;
 }
 
-static void run_linger(struct weir_timer *timer)
+/* Look, and stop what is over its time, or set the clock to when to look again. */
+static void run_clock(struct weir_timer *timer)
 {
 	struct weir_relay *r = (struct weir_relay *)((char *)timer -
-						     offsetof(struct weir_relay, linger));
-	uint64_t since;
+						     offsetof(struct weir_relay, clock));
+	const struct weir_relay_options *o = &r->options;
+	uint64_t now = weir_context_now(r->ctx);
+	uint64_t total = o->total_ns ? weir__due(r->began, o->total_ns) : WEIR_NEVER;
+	uint64_t stalled = look(r, now);
+	uint64_t next = WEIR_NEVER;
+	int why = 0;
 
-	look(r);
-	since = r->active > r->lingering ? r->active : r->lingering;
-	if (expired(r, timer, since, r->options.linger_ns))
-		stop_all(r, WEIR_ELINGER);
+	check(stalled, o->stall_ns, now, &next, &why, WEIR_ESTALL);
+	if (r->lingering != WEIR_NEVER)
+		check(later(r->active, r->lingering), o->linger_ns, now, &next, &why, WEIR_ELINGER);
+	check(r->active, o->idle_ns, now, &next, &why, WEIR_EIDLE);
+	if (now >= total)
+		why = WEIR_ETIMELIMIT;
+	else if (total < next)
+		next = total;
+	if (why)
+		stop_all(r, why);
+	else if (next != WEIR_NEVER)
+		weir_timer_set(r->ctx, timer, next);
 }
 
 /* ---- the end ---- */
@@ -134,15 +151,12 @@ static void on_way_done(struct weir_join *join, const struct weir_outcome *outco
 
 	note_outcome(r, w, outcome);
 	if (running(&r->ways[TO_RIGHT]) || running(&r->ways[TO_LEFT])) {
-		if (r->options.linger_ns) {
-			look(r);
-			r->lingering = weir_context_now(r->ctx);
-			expired(r, &r->linger, r->lingering, r->options.linger_ns);
-		}
+		r->lingering = weir_context_now(r->ctx);
+		if (r->options.linger_ns && !r->stopped)
+			run_clock(&r->clock);
 		return;
 	}
-	weir_timer_cancel(r->ctx, &r->idle);
-	weir_timer_cancel(r->ctx, &r->linger);
+	weir_timer_cancel(r->ctx, &r->clock);
 	if (r->options.on_done)
 		r->options.on_done(r, &r->ways[TO_RIGHT].outcome, &r->ways[TO_LEFT].outcome,
 				   r->options.arg);
@@ -171,8 +185,8 @@ int weir_relay_create(struct weir_context *ctx, struct weir_relay_side left,
 	r->ctx = ctx;
 	if (options)
 		r->options = *options;
-	r->idle.run = run_idle;
-	r->linger.run = run_linger;
+	r->clock.run = run_clock;
+	r->lingering = WEIR_NEVER;
 	each.arg = r;
 	rc = weir_join_create(ctx, left.source, right.sink, &each, &r->ways[TO_RIGHT].join);
 	if (rc < 0)
@@ -180,9 +194,8 @@ int weir_relay_create(struct weir_context *ctx, struct weir_relay_side left,
 	rc = weir_join_create(ctx, right.source, left.sink, &each, &r->ways[TO_LEFT].join);
 	if (rc < 0)
 		goto fail_second;
-	r->active = weir_context_now(ctx);
-	if (r->options.idle_ns)
-		expired(r, &r->idle, r->active, r->options.idle_ns);
+	r->began = r->active = weir_context_now(ctx);
+	run_clock(&r->clock);
 	*out = r;
 	return 0;
 fail_second:
@@ -212,8 +225,7 @@ void weir_relay_destroy(struct weir_relay *relay)
 {
 	if (!relay)
 		return;
-	weir_timer_cancel(relay->ctx, &relay->idle);
-	weir_timer_cancel(relay->ctx, &relay->linger);
+	weir_timer_cancel(relay->ctx, &relay->clock);
 	weir_join_destroy(relay->ways[TO_RIGHT].join);
 	weir_join_destroy(relay->ways[TO_LEFT].join);
 	free(relay);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "core/join_priv.h"
+#include "core/join_time.h"
 #include "weir/context.h"
 #include "weir/impl/consumer.h"
 
@@ -20,13 +21,13 @@ struct weir_join {
 	struct weir_context *ctx;
 	struct weir_consumer *sink;
 	struct weir_end_watch sink_end;
-	struct weir_join_options options;
+	void (*on_done)(struct weir_join *join, const struct weir_outcome *outcome, void *arg);
+	void *arg;
+	struct weir__join_time *time; /* NULL without limits */
 	struct weir_task done;
-	struct weir_timer idle;
 	uint64_t in;
 	uint64_t sink_base; /* what the sink had accepted before us */
 	uint64_t started, ended;
-	uint64_t active; /* when the source last gave a byte, was asked or let go; for `idle` */
 	uint64_t paused_at, pauses;
 	uint64_t held_ns[WEIR_CAUSES];
 	uint64_t seen_at, seen_out; /* by the last weir_join_progress() */
@@ -35,8 +36,9 @@ struct weir_join {
 	int cause;
 	enum weir_cause held_by;
 	bool sink_paused, user_paused, paused;
+	bool keep_open;
 	bool source_done; /* finished, failed or stopped */
-	bool asked;       /* the pull source was, and has given nothing since */
+	bool asked;       /* the pull source was, and has given nothing since; for `time` */
 };
 
 static struct weir_join *join_from_front(struct weir_consumer *c)
@@ -73,18 +75,11 @@ static void close_interval(struct weir_join *j)
 	j->held_ns[j->held_by] += weir_context_now(j->ctx) - j->paused_at;
 }
 
-static void watch_idle(struct weir_join *j)
-{
-	if (!j->options.idle_ns)
-		return;
-	j->active = weir_context_now(j->ctx);
-	weir_timer_set(j->ctx, &j->idle, j->active + j->options.idle_ns);
-}
-
 static void let_go(struct weir_join *j)
 {
 	close_interval(j);
-	watch_idle(j);
+	if (j->time)
+		weir__join_time_begins(j->time);
 }
 
 /* The two who may pause the source are a set: it is let go when both have. */
@@ -100,7 +95,6 @@ static void update_pause(struct weir_join *j)
 		j->pauses++;
 		j->held_by = cause_of(j);
 		j->paused_at = weir_context_now(j->ctx);
-		weir_timer_cancel(j->ctx, &j->idle);
 		if (source && j->back.mode == WEIR_PUSH)
 			source->ops->pause(source);
 		return;
@@ -131,9 +125,9 @@ static void back_resume(struct weir_producer *p)
 			return;
 		if (j->paused)
 			let_go(j);
-		if (j->options.idle_ns && !j->asked) {
+		if (j->time && !j->asked) {
 			j->asked = true;
-			j->active = weir_context_now(j->ctx);
+			weir__join_time_begins(j->time);
 		}
 		source->ops->resume(source);
 		return;
@@ -148,7 +142,6 @@ static void source_is_done(struct weir_join *j)
 {
 	j->source_done = true;
 	close_interval(j);
-	weir_timer_cancel(j->ctx, &j->idle);
 }
 
 /* Let the source go, telling it. */
@@ -186,7 +179,9 @@ static void complete(struct weir_join *j, enum weir_end end, int cause)
 		.in = j->in,
 		.dropped = s.ended ? j->in - out : 0,
 	};
-	if (j->options.on_done)
+	if (j->time)
+		weir__join_time_ends(j->time);
+	if (j->on_done)
 		weir_task_queue(j->ctx, &j->done);
 	weir_consumer_ended(&j->front, end == WEIR_FINISHED ? 0 : cause);
 }
@@ -195,7 +190,7 @@ static void run_done(struct weir_task *task)
 {
 	struct weir_join *j = (struct weir_join *)((char *)task - offsetof(struct weir_join, done));
 
-	j->options.on_done(j, &j->outcome, j->options.arg);
+	j->on_done(j, &j->outcome, j->arg);
 }
 
 static void back_stop(struct weir_producer *p, int why)
@@ -223,7 +218,7 @@ static void front_finish(struct weir_consumer *c)
 	source_is_done(j);
 	j->verdict = WEIR_FINISHED;
 	weir_consumer_unregister(j->sink);
-	if (!j->options.keep_open) {
+	if (!j->keep_open) {
 		weir_consumer_finish(j->sink);
 		return;
 	}
@@ -257,19 +252,23 @@ void weir_join_stop(struct weir_join *j, int why)
 	weir_consumer_fail(j->sink, why);
 }
 
-static void run_idle(struct weir_timer *timer)
-{
-	struct weir_join *j = (struct weir_join *)((char *)timer - offsetof(struct weir_join, idle));
-	uint64_t now = weir_context_now(j->ctx);
-	uint64_t due = j->active + j->options.idle_ns;
+/* ---- time, as join_time.c asks for it ---- */
 
-	/* A pull source that the sink does not ask is held by us. */
-	if (j->back.mode == WEIR_PULL && !j->asked)
-		due = now + j->options.idle_ns;
-	if (now < due)
-		weir_timer_set(j->ctx, &j->idle, due);
-	else
-		weir_join_stop(j, WEIR_EIDLE);
+/* A pull source that the sink does not ask is held by us. */
+bool weir__join_waits_for_source(const struct weir_join *j)
+{
+	return !j->paused && !j->source_done && (j->back.mode == WEIR_PUSH || j->asked);
+}
+
+bool weir__join_stalls(const struct weir_join *j, uint64_t *out)
+{
+	struct weir_consumer_state s;
+
+	weir_consumer_state(j->sink, &s);
+	*out = s.out;
+	if (j->user_paused || (s.holds & (WEIR_HOLD_BUDGET | WEIR_HOLD_RATE | WEIR_HOLD_USER)))
+		return false;
+	return !s.ended && (s.holds || s.held > 0);
 }
 
 /* ---- bytes ---- */
@@ -291,9 +290,9 @@ static int passed(struct weir_join *j, size_t len, int rc)
 	if (rc < 0 || len == 0)
 		return rc;
 	j->in += len;
-	if (j->options.idle_ns) {
+	if (j->time) {
 		j->asked = false;
-		j->active = weir_context_now(j->ctx);
+		weir__join_time_moved(j->time);
 	}
 	if (j->back.mode == WEIR_PULL)
 		note_pull(j);
@@ -380,6 +379,19 @@ static const struct weir_producer_ops back_ops = {
 
 /* ---- for the caller ---- */
 
+static int set_options(struct weir_join *j, struct weir_context *ctx,
+		       const struct weir_join_options *options)
+{
+	if (!options)
+		return 0;
+	j->keep_open = options->keep_open;
+	j->on_done = options->on_done;
+	j->arg = options->arg;
+	if (!options->idle_ns && !options->stall_ns && !options->total_ns)
+		return 0;
+	return weir__join_time_create(j, ctx, options, &j->time);
+}
+
 int weir_join_create(struct weir_context *ctx, struct weir_producer *source,
 		     struct weir_consumer *sink, const struct weir_join_options *options,
 		     struct weir_join **out)
@@ -393,22 +405,25 @@ int weir_join_create(struct weir_context *ctx, struct weir_producer *source,
 	j = calloc(1, sizeof(*j));
 	if (!j)
 		return -ENOMEM;
+	rc = set_options(j, ctx, options);
+	if (rc < 0) {
+		free(j);
+		return rc;
+	}
 	weir_consumer_init(&j->front, &front_ops);
 	weir_producer_init(&j->back, &back_ops, source->mode);
 	weir_consumer_state(sink, &s);
 	j->ctx = ctx;
 	j->sink = sink;
 	j->sink_base = s.in;
-	if (options)
-		j->options = *options;
 	j->done.run = run_done;
-	j->idle.run = run_idle;
 	j->started = j->seen_at = weir_context_now(ctx);
 
 	/* The source first: the sink may ask it for bytes, or pause it, at once.  It may
 	 * end as it starts, and then there is nothing left to register. */
 	weir_consumer_watch_end(sink, &j->sink_end, on_sink_end, j);
-	watch_idle(j);
+	if (j->time)
+		weir__join_time_begins(j->time);
 	weir_consumer_bind(&j->front, source, source->mode);
 	rc = 0;
 	if (!j->source_done || s.ended)
@@ -417,6 +432,7 @@ int weir_join_create(struct weir_context *ctx, struct weir_producer *source,
 		stop_source(j, rc);
 		weir_consumer_unwatch_end(sink, &j->sink_end);
 		weir_task_cancel(&j->done);
+		weir__join_time_destroy(j->time);
 		free(j);
 		return rc;
 	}
@@ -487,12 +503,12 @@ void weir_join_destroy(struct weir_join *j)
 {
 	if (!j)
 		return;
-	j->options.on_done = NULL;
+	j->on_done = NULL;
 	weir_join_stop(j, WEIR_ESTOPPED);
 	if (j->outcome.end == WEIR_RUNNING) /* the sink is in a drain, and ends after it */
 		weir_consumer_unwatch_end(j->sink, &j->sink_end);
 	weir_task_cancel(&j->done);
-	weir_timer_cancel(j->ctx, &j->idle);
+	weir__join_time_destroy(j->time);
 	free(j);
 }
 

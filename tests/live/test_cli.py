@@ -21,8 +21,8 @@ import unittest
 WEIR = os.environ.get("WEIR")
 SRC = os.environ.get("WEIR_SRC") or os.path.join(os.path.dirname(__file__), "..", "..")
 LIMIT = 60  # seconds after which anything has hung
-OPTIONS = ["--rate", "--burst", "--high", "--low", "--budget", "--idle-timeout", "--json",
-           "--progress", "--no-progress", "--many", "--max-peers", "--verbose", "--help"]
+OPTIONS = ["--rate", "--burst", "--high", "--low", "--budget", "--idle-timeout",
+           "--stall-timeout", "--timeout", "--json", "--progress", "--no-progress", "--many", "--max-peers", "--verbose", "--help"]
 ENDPOINTS = ["file:", "tcp://", "tcp-listen://", "unix:", "unix-listen:", "exec:", "null:",
              "zero:", "random:"]
 
@@ -302,6 +302,8 @@ class Usage(Case):
             (["copy", "in", "out", "--idle-timeout", "5x"], b"--idle-timeout 5x: expected"),
             (["copy", "in", "out", "--idle-timeout", "s"], b"--idle-timeout s: expected"),
             (["copy", "in", "out", "--idle-timeout", "1."], b"--idle-timeout 1.: expected"),
+            (["copy", "in", "out", "--stall-timeout", "0"], b"--stall-timeout 0: expected a d"),
+            (["relay", "-", "tcp://h:1", "--timeout", "x"], b"--timeout x: expected a duration"),
             (["copy", "in", "out", "--max-peers", "3"], b"--max-peers: expected --many"),
             (["copy", listen, "out", "--many", "--max-peers", "0"], b"--max-peers 0: expected"),
             (["copy", listen, "out", "--many", "--max-peers", "1k"], b"--max-peers 1k: expected"),
@@ -426,6 +428,42 @@ class Copy(Case):
         weir.popen.stdin.flush()
         self.assertEqual(weir.wait(), 4)
         self.one_line(weir.stderr, b"weir: source -: ", b"idle", b" at byte 3\n")
+
+    def test_a_sink_that_stalls_is_given_up(self):
+        """A reader who takes some and then no more; the source is not to blame."""
+        r, w = os.pipe()
+        self.addCleanup(os.close, r)
+        weir = self.start("copy", "--json", "--stall-timeout", "300ms", "--idle-timeout", "60s",
+                          "zero:", "-", stdout=w)
+        os.close(w)
+        self.assertGreater(len(os.read(r, 5000)), 0)
+        self.assertEqual(weir.wait(), 4)
+        o = json.loads(weir.stderr)
+        self.assertEqual((o["end"], o["cause"], o["side"]), ("stopped", "WEIR_ESTALL", "sink"))
+        self.assertGreater(o["bytes"], 0)
+        self.assertGreater(o["dropped"], 0)
+
+    def test_a_sink_that_stalls_is_named(self):
+        r, w = os.pipe()
+        self.addCleanup(os.close, r)
+        weir = self.start("copy", "--stall-timeout", "200ms", "zero:", "-", stdout=w)
+        os.close(w)
+        self.assertEqual(weir.wait(), 4)
+        self.one_line(weir.stderr, b"weir: sink -: ", b"stall timeout", b" at byte ")
+
+    def test_a_sink_that_a_rate_limit_holds_does_not_stall(self):
+        out = self.succeeds("copy", "--stall-timeout", "100ms", "--rate", "4k", "--burst", "4k",
+                            "zero:8k", "-")
+        self.assertEqual(len(out), 8000)
+
+    def test_the_time_limit_ends_what_moves(self):
+        done = self.run_weir("copy", "--timeout", "300ms", "--stall-timeout", "60s", "zero:", "null:")
+        self.assertEqual(done.returncode, 4)
+        self.one_line(done.stderr, b"weir: the transfer took longer than the time limit at byte ")
+
+    def test_a_copy_within_its_time_limits_finishes(self):
+        out = self.succeeds("copy", "--timeout", "60s", "--stall-timeout", "60s", "zero:3M", "-")
+        self.assertEqual(len(out), 3000000)
 
     def test_a_source_that_we_hold_is_not_idle(self):
         out = self.succeeds("copy", "--idle-timeout", "200ms", "--rate", "10k", "--burst", "1k",
@@ -601,6 +639,15 @@ class Json(Case):
         o = self.outcome(4, "copy", "-", "null:", "--idle-timeout", "50ms", stdin=r)
         self.assertEqual((o["end"], o["cause"]), ("stopped", "WEIR_EIDLE"))
 
+    def test_a_copy_that_takes_too_long(self):
+        r, w = os.pipe()
+        self.addCleanup(os.close, w)
+        self.addCleanup(os.close, r)
+        done = self.run_weir("copy", "--json", "--timeout", "50ms", "-", "null:", stdin=r)
+        o = json.loads(done.stdout)
+        self.assertEqual((o["end"], o["cause"], o["exit"], o["side"]),
+                         ("stopped", "WEIR_ETIMELIMIT", 4, None))
+
     def test_an_interrupted_copy(self):
         weir = self.start("copy", "--json", "-v", "zero:", "null:")
         weir.said(rb"(path: copy)")
@@ -714,6 +761,22 @@ class Relay(Case):
                           stdin=subprocess.PIPE)
         self.assertEqual(weir.wait(), 4)
         self.one_line(weir.stderr, b"idle")
+
+    def test_a_side_that_stalls_ends_a_relay(self):
+        hold = threading.Event()
+        self.addCleanup(hold.set)
+        server = self.server(lambda peer: hold.wait(LIMIT))  # reads nothing
+        weir = self.start("relay", "--stall-timeout", "0.3", "exec:cat /dev/zero", server.url())
+        self.assertEqual(weir.wait(), 4)
+        self.one_line(weir.stderr, b"weir: right tcp://", b"stall timeout",
+                      b" (writing, left to right)\n")
+
+    def test_the_time_limit_ends_a_relay_that_moves(self):
+        server = self.server(read_all)
+        weir = self.start("relay", "--timeout", "0.3", "exec:cat /dev/zero", server.url())
+        self.assertEqual(weir.wait(), 4)
+        self.one_line(weir.stderr, b"weir: the transfer took longer than the time limit at byte ",
+                      b" left to right and 0 right to left\n")
 
     def test_a_signal_ends_a_relay(self):
         server = self.server(read_all)

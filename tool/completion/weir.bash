@@ -4,8 +4,8 @@
 _weir()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev= command=${COMP_WORDS[1]-}
-	local options="--rate --burst --high --low --budget --idle-timeout --progress
-		--no-progress --json --many --max-peers --verbose --help"
+	local options="--rate --burst --high --low --budget --idle-timeout
+		--stall-timeout --timeout --progress --no-progress --json --many --max-peers --verbose --help"
 	local schemes="file: tcp:// tcp-listen:// unix: unix-listen: exec:"
 
 	COMPREPLY=()
@@ -34,7 +34,8 @@ _weir()
 	# A value that only the user knows; nothing is better than a file's name.
 	prev=${COMP_WORDS[COMP_CWORD - 1]}
 	case $prev in
-	--rate | --burst | --high | --low | --budget | --idle-timeout | --linger | --max-peers)
+	--rate | --burst | --high | --low | --budget | --idle-timeout | --stall-timeout | \
+		--timeout | --linger | --max-peers)
 		return
 		;;
 	--hash)
