@@ -2,6 +2,7 @@
 """Tables, for the terminal and for docs/performance.md."""
 import statistics
 
+AIMS, VERSIONS = "Aims", "Versions and settings"
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
 
@@ -55,7 +56,7 @@ def settings_table(bench, scenarios):
                 seen.add(key)
                 rows.append([c.name, bench.version(c.program), f"`{c.settings}`"
                              if c.settings else "", s.name])
-    return {"title": "Versions and settings", "columns": ["program", "version", "settings",
+    return {"title": VERSIONS, "columns": ["program", "version", "settings",
                                                           "first used in"],
             "rows": rows, "note": ""}
 
@@ -80,15 +81,15 @@ def bars(bench):
     for pipes in ("pipe-64k", "pipe-1m"):
         row(f"{pipes}: at least cat's throughput",
             median_ratio(bench.rounds.get(pipes, []), "cat", "rate"), lambda v: v >= 1.0)
-    for hop in ("join", "valve"):
-        row(f"a chunk passed on through a {hop}: under 60 instructions",
-            bench.figures.get(f"hop {hop}"), lambda v: v < 60, "{:.0f}")
+    for name, what in (("hop-join", "join"), ("give-chain", "valve")):
+        row(f"a chunk passed on through a {what}: under 60 instructions",
+            bench.figures.get(name), lambda v: v < 60, "{:.0f}")
     for mode in ("transport", "joined", "relay"):
         row(f"idle connection ({mode}): under 500 bytes",
             bench.figures.get(f"idle {mode}"), lambda v: v < 500, "{:.0f}")
     row("never-reading sink: no growth (under 64 KiB) once it is full",
         bench.figures.get("stuck growth"), lambda v: v < 65536, "{:.0f} bytes")
-    return {"title": "Aims", "columns": ["aim", "measured", "met"], "rows": rows, "note": ""}
+    return {"title": AIMS, "columns": ["aim", "measured", "met"], "rows": rows, "note": ""}
 
 
 def as_markdown(table, level=3):
@@ -114,13 +115,31 @@ def as_text(table):
     return "\n".join(lines) + "\n"
 
 
-def write_section(path, text):
-    """Put `text` between the markers; what stands around them is kept."""
+def merge(old, tables):
+    """What stood there, with these tables in the place of those of the same title; a new one
+    comes behind the one measured before it, or at the end, before the versions."""
+    parts = ("\n" + old).split("\n### ")
+    titles = [part.partition("\n")[0] for part in parts]
+    end = titles.index(VERSIONS) if VERSIONS in titles else len(parts)
+    for table in tables:
+        text = as_markdown(table)[len("### "):].rstrip() + "\n"
+        if table["title"] in titles[1:]:
+            end = titles.index(table["title"], 1)
+            parts[end] = text
+        else:
+            titles.insert(end, table["title"])
+            parts.insert(end, text)
+        end += 1
+    return "\n### ".join(part.rstrip("\n") + "\n" for part in parts).lstrip("\n")
+
+
+def write_section(path, change):
+    """Put change(what stood there) between the markers; what stands around them is kept."""
     with open(path, encoding="utf-8") as f:
         whole = f.read()
     head, begin, rest = whole.partition(BEGIN)
-    _, end, tail = rest.partition(END)
+    old, end, tail = rest.partition(END)
     if not begin or not end:
         raise SystemExit(f"{path}: expected the markers {BEGIN} and {END}")
     with open(path, "w", encoding="utf-8") as f:
-        f.write(f"{head}{BEGIN}\n{text.rstrip()}\n{END}{tail}")
+        f.write(f"{head}{BEGIN}\n{change(old.strip()).rstrip()}\n{END}{tail}")

@@ -122,7 +122,8 @@ def parse(names):
                         help=f"this scenario alone; may be repeated: {', '.join(names)}")
     parser.add_argument("--json", metavar="FILE", help="write every sample there")
     parser.add_argument("--write", action="store_true",
-                        help="write docs/performance.md also after a quick or partial run")
+                        help="write docs/performance.md also after a quick run; after one of "
+                             "--only, the tables that were measured")
     args = parser.parse_args()
     if args.rounds is not None and args.rounds < 1:
         parser.error("--rounds: expected 1 or more")
@@ -179,9 +180,22 @@ def run(args, bench, scenarios):
         with open(args.json, "w", encoding="utf-8") as f:
             json.dump({"rounds": bench.rounds, "figures": bench.figures}, f, indent=1)
     if args.write or not (args.quick or args.only):
-        path = os.path.join(ROOT, "docs", "performance.md")
-        report.write_section(path, intro + "\n" + "\n".join(map(report.as_markdown, tables)))
-        print(f"written to {os.path.relpath(path)}", file=sys.stderr)
+        write(args, bench, intro, tables)
+
+
+def write(args, bench, intro, tables):
+    """All of the document's section after a whole run, else the tables that were measured."""
+    path = os.path.join(ROOT, "docs", "performance.md")
+    if args.only:
+        apart = (f"Measured apart from the others, on {datetime.date.today().isoformat()}: "
+                 f"{machine.describe()}{', a quick run' if bench.quick else ''}.")
+        kept = [dict(t, note=f"{t['note']} {apart}".strip()) for t in tables
+                if t["title"] not in (report.AIMS, report.VERSIONS)]
+        report.write_section(path, lambda old: report.merge(old, kept))
+    else:
+        whole = intro + "\n" + "\n".join(map(report.as_markdown, tables))
+        report.write_section(path, lambda old: whole)
+    print(f"written to {os.path.relpath(path)}", file=sys.stderr)
 
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

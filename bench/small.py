@@ -9,7 +9,9 @@ import statistics
 import subprocess
 import time
 
+import callgrind
 import machine
+import report
 from machine import Child, Failure, TOOL_CORES
 
 KIB = 1024
@@ -18,45 +20,71 @@ OPERATIONS = [
     ("write-64", "`weir_consumer_write` of 64 bytes, all taken by the drain"),
     ("write-16k", "`weir_consumer_write` of 16 KiB, all taken by the drain"),
     ("give", "`weir_consumer_give` of a 16 KiB chunk to a valve"),
-    ("give-join", "the same through a `weir_join` before that valve"),
-    ("give-chain", "the same through another valve before that valve"),
+    ("receive", "`weir_consumer_give` of the chunk to a receiver, its callback included"),
+    ("feed", "`weir_feeder_feed` of 16 KiB to a valve"),
     ("register", "register a push producer, unregister it"),
     ("pause", "a write that fills it, pause, drain, resume"),
 ]
 
-
-def collected(bench, operation, count):
-    """The instructions that `micro` took, its start included."""
-    child = Child([machine.find("valgrind"), "--tool=callgrind", "--callgrind-out-file=/dev/null",
-                   bench.path("micro"), operation, str(count)], set(machine.CORES),
-                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    said = child.end().decode(errors="replace")
-    found = re.search(r"Collected : (\d+)", said)
-    if not found:
-        raise Failure("callgrind did not say what it collected")
-    return int(found.group(1))
+# What stands before the sink, and how many sinks it gives to.
+HOPS = [
+    ("hop-join", "join", 1),
+    ("hop-relay", "one direction of a relay", 1),
+    ("hop-wrap", "wrap", 1),
+    ("hop-tap", "tap that counts", 1),
+    ("hop-hash", "tap that hashes (SHA-256 of 16 KiB, plain code, by libcrypto)", 1),
+    ("hop-processor", "bare processor", 1),
+    ("hop-proxy", "plain proxy", 1),
+    ("hop-buffering", "buffering proxy", 1),
+    ("hop-throttle", "throttle, its limit not reached", 1),
+    ("give-chain", "valve that passes on", 1),
+    ("hop-tee-1", "tee of 1 branch", 1),
+    ("hop-tee-2", "tee of 2 branches", 2),
+    ("hop-tee-8", "tee of 8 branches", 8),
+]
 
 
 def contract(bench):
-    if not machine.find("valgrind"):
-        raise Failure("valgrind is not installed")
-    count = 2000
-    cost = {}
-    for name in ["nothing"] + [name for name, _ in OPERATIONS]:
-        cost[name] = (collected(bench, name, 2 * count) - collected(bench, name, count)) / count
-    rows = [[what, f"{cost[name] - cost['nothing']:.0f}"] for name, what in OPERATIONS]
-    hops = {"join": cost["give-join"] - cost["give"], "valve": cost["give-chain"] - cost["give"]}
-    rows.append(["**a hop through a join** (the difference)", f"**{hops['join']:.0f}**"])
-    rows.append(["**a hop through a valve** (the difference)", f"**{hops['valve']:.0f}**"])
-    bench.figures.update({"hop join": hops["join"], "hop valve": hops["valve"]})
+    build = bench.build
+    names = ["nothing"] + [o[0] for o in OPERATIONS] + [h[0] for h in HOPS]
+    cost = {name: callgrind.per_operation(build, name) for name in names}
+    cost = {name: c - cost["nothing"] for name, c in cost.items()}
+    method = (f"callgrind (valgrind {machine.version('valgrind')}); each is the difference of "
+              f"{2 * callgrind.COUNT} and {callgrind.COUNT} operations, less the empty loop's. ")
+    hops = []
+    for name, what, sinks in HOPS:
+        hop = cost[name] - sinks * cost["give"]
+        bench.figures[name] = hop
+        hops.append([what, f"{cost[name]:.0f}", f"{hop:.0f}"])
     return [{
         "title": "The contract's cost",
         "columns": ["operation", "instructions"],
-        "rows": rows,
-        "note": f"callgrind (valgrind {machine.version('valgrind')}); each is the difference of "
-                f"{2 * count} and {count} operations, less the empty loop's. The sink's drain "
-                "counts the bytes and does nothing else; giving includes the reference that is "
-                "taken for it; the valve that passes on takes one more for the next.",
+        "rows": [[what, f"{cost[name]:.0f}"] for name, what in OPERATIONS],
+        "note": method + "The sink's drain counts the bytes and does nothing else; giving includes "
+                "the reference that is taken for it.",
+    }, {
+        "title": "A hop: one chunk through what stands before a valve",
+        "columns": ["before the valve", "instructions, all", "of these the hop"],
+        "rows": hops,
+        "note": method + "The hop is what is left when giving the chunk to each sink is taken off. "
+                "The valve that passes on and the tee take a reference more for each sink.",
+    }]
+
+
+def schedules(bench):
+    """How fast the simulator is; its seeds are the same each time."""
+    count, rounds = (200, 3) if bench.quick else (1000, 9)
+    rates = []
+    for _ in range(rounds):
+        child = Child([os.path.join(bench.build, "weir-sim"), "--seed", "1", "--count", str(count)],
+                      TOOL_CORES, stdout=subprocess.PIPE)
+        child.end()
+        rates.append(count / child.cpu)
+    return [{
+        "title": "The simulator",
+        "columns": ["what", "schedules a second of one core"],
+        "rows": [["weir-sim, every rule checked", report.spread(rates, 0)]],
+        "note": f"{rounds} runs of the seeds 1 to {count}, by CPU time.",
     }]
 
 
@@ -180,4 +208,4 @@ def startup(bench):
     }]
 
 
-SMALL = {"contract": contract, "memory": memory, "bound": bound, "startup": startup}
+SMALL = {"contract": contract, "schedules": schedules, "memory": memory, "bound": bound, "startup": startup}
