@@ -66,7 +66,8 @@ static double least_cost(struct weir_tck *t, const struct facts *f, size_t bytes
 
 int weir__tck_check_cost(struct weir_tck *t, const struct facts *f, const char **calls)
 {
-	size_t many = f->s->numbers.limit < BYTES_MAX ? f->s->numbers.limit : BYTES_MAX;
+	size_t limit = f->s->numbers.limit;
+	size_t many = limit && limit < BYTES_MAX ? limit : BYTES_MAX;
 	double few_cost = -1, many_cost = -1;
 
 	*calls = "take 0\nwrite 1, again and again\ntake 1, again and again\n";

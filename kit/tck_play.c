@@ -165,7 +165,7 @@ static void set_marks(struct weir_tck *t, uint64_t high)
 		return;
 	t->excess += weir__tck_state(t).held;
 	t->n.high = (size_t)high;
-	t->n.low = (size_t)high / 4;
+	t->n.low = t->subject->traits.twisted ? 0 : (size_t)high / 4; /* that profile has none */
 	t->n.limit = (size_t)high * 2 + 1000;
 	if (t->subject->set_marks(t->made.self, t->n.high, t->n.low, t->n.limit) < 0)
 		t->n = old;

@@ -54,7 +54,9 @@ static const char *no_stall(const struct facts *f)
 		return "what lies outside holds bytes too";
 	if (!f->source && !f->s->take)
 		return "its far side cannot stand still";
-	return f->s->numbers.limit >= 8192 ? NULL : "it takes too few bytes to measure";
+	return !f->s->numbers.limit || f->s->numbers.limit >= 8192
+		       ? NULL
+		       : "it takes too few bytes to measure";
 }
 
 static const char *no_expansion(const struct facts *f)

@@ -94,9 +94,10 @@ static bool write_some(struct tck_source *s)
 	uint64_t len = t->supply < t->chunk ? t->supply : t->chunk;
 	uint64_t before = t->in;
 
-	/* A larger one might be refused for ever. */
-	if (t->n.limit && len > t->n.limit - t->n.high)
-		len = t->n.limit - t->n.high;
+	/* A larger one might be refused for ever: one who is not paused finds less than the high
+	 * mark held. */
+	if (t->n.limit && len > t->n.limit - t->n.high + 1)
+		len = t->n.limit - t->n.high + 1;
 	if (len == 0 || t->quiet || t->destroyed || s->standing != REGISTERED)
 		return false;
 	t->supply -= len;
