@@ -417,6 +417,7 @@ static int64_t drain(struct weir_valve *v, const struct weir_chunk *chunks, size
 static void end(struct weir_valve *v, int why)
 {
 	struct weir_tee *t = tee_from_valve(v);
+	bool outer = t->busy; /* a failure may come from inside the finish */
 
 	t->busy = true;
 	for (struct weir_branch *b = t->branches; b; b = b->next) {
@@ -427,7 +428,7 @@ static void end(struct weir_valve *v, int why)
 			catch_up(b);
 		}
 	}
-	t->busy = false;
+	t->busy = outer;
 	if (why == 0 && t->live == 0 && v->life == WEIR_FLUSHING)
 		weir_valve_done(v, t->any_whole ? 0 : WEIR_ECLOSED);
 }

@@ -160,16 +160,22 @@ static void tell_end(struct weir_processor *p)
 	weir_producer_end(&p->back, p->why);
 }
 
-void weir_processor_fail(struct weir_processor *p, int why)
+/* Also one that was finished: that has not come to its end. */
+static void fail_behind(struct weir_processor *p, int why)
 {
-	assert(why < 0);
-	if (p->front.life == WEIR_ENDED)
-		return;
 	set_over(p, why);
 	if (p->told && p->behind)
 		weir_consumer_fail(p->behind, why);
 	else
 		tell_end(p);
+}
+
+void weir_processor_fail(struct weir_processor *p, int why)
+{
+	assert(why < 0);
+	if (p->front.life == WEIR_ENDED)
+		return;
+	fail_behind(p, why);
 	weir_valve_die(&p->front, why);
 }
 
@@ -246,12 +252,10 @@ static void end(struct weir_valve *v, int why)
 {
 	struct weir_processor *p = processor_from_valve(v);
 
-	if (why < 0) {
-		set_over(p, why);
-		tell_end(p);
-	} else {
+	if (why < 0)
+		fail_behind(p, why);
+	else
 		weir_processor_go_on(p);
-	}
 }
 
 static const struct weir_valve_ops valve_ops = {
@@ -280,14 +284,6 @@ static size_t front_room(struct weir_consumer *c)
 			room = most;
 	}
 	return room;
-}
-
-static void front_fail(struct weir_consumer *c, int why)
-{
-	if (processor_from_front(c)->front.life == WEIR_FLUSHING)
-		weir_processor_fail(processor_from_front(c), why);
-	else
-		weir_valve_consumer_ops.fail(c, why);
 }
 
 static void front_state(const struct weir_consumer *c, struct weir_consumer_state *out)
@@ -399,7 +395,6 @@ void weir_processor_init(struct weir_processor *p, const struct weir_processor_o
 	p->front_ops = *p->front.base.ops;
 	p->front_ops.name = ops->name;
 	p->front_ops.room = front_room;
-	p->front_ops.fail = front_fail;
 	p->front_ops.state = front_state;
 	p->front.base.ops = &p->front_ops;
 	weir_producer_init(&p->back, &back_ops, WEIR_PUSH);

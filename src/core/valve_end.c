@@ -64,7 +64,7 @@ void weir__valve_end_badly(struct weir_valve *v, int why, bool tell)
 	if (v->life == WEIR_ENDED || v->dying)
 		return;
 	if (!ends_later(v, tell)) {
-		weir__valve_ended(v, why, tell && v->life != WEIR_FLUSHING);
+		weir__valve_ended(v, why, tell);
 		return;
 	}
 	v->dying = true;

@@ -84,6 +84,8 @@ static void end(struct weir_valve *v, int why)
 
 	if (h->unwanted) /* the reader's death, which the task is to tell, came first */
 		return;
+	if (h->over && why == WEIR_ECLOSED) /* closed behind a finish: every byte is there */
+		return;
 	h->over = true;
 	h->why = why;
 	weir_task_queue(h->ctx, &h->task);

@@ -25,7 +25,8 @@ struct weir__stream_hooks {
 	 * closed.  Default: weir_valve_done(valve, 0).  The hook calls that, now or later. */
 	void (*on_finished)(struct weir__stream *s);
 
-	/* The sink was failed by its producer (`why` is negative), before it is let go. */
+	/* The sink was failed by its producer (`why` is negative), before it is let go; perhaps
+	 * after on_finished, when that has not called weir_valve_done() yet. */
 	void (*on_failed)(struct weir__stream *s, int why);
 
 	/* The source was stopped by its consumer, before its descriptor is let go. */

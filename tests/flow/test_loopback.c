@@ -350,6 +350,21 @@ static void test_finish_before_the_close_stays_a_finish(void **state)
 	ends_close(&e);
 }
 
+static void test_failure_after_a_finish_that_nobody_has_read_is_told(void **state)
+{
+	struct ends e;
+
+	(void)state;
+	ends_open(&e);
+	weir_consumer_finish(sink_of(&e, 0));
+	world_run(&e.w);
+	weir_consumer_fail(sink_of(&e, 0), -EIO);
+	read_side(&e, 1);
+	world_run(&e.w);
+	assert_int_equal(e.to[1].on_end_why, -EIO);
+	ends_close(&e);
+}
+
 static void close_both(struct sink *s)
 {
 	struct ends *e = s->arg;
@@ -477,6 +492,7 @@ int main(void)
 		cmocka_unit_test(test_closing_one_side_is_felt_in_both_ways_by_the_other),
 		cmocka_unit_test(test_reader_that_comes_after_the_close_is_told),
 		cmocka_unit_test(test_finish_before_the_close_stays_a_finish),
+		cmocka_unit_test(test_failure_after_a_finish_that_nobody_has_read_is_told),
 		cmocka_unit_test(test_closing_both_from_inside_a_delivery_is_legal),
 		cmocka_unit_test(test_every_chunking_gives_the_same_bytes),
 		cmocka_unit_test(test_each_failing_allocation_is_told_to_both_and_leaks_nothing),

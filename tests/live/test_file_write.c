@@ -244,6 +244,53 @@ static void test_closing_at_any_moment_leaves_the_old_file_or_the_whole_new_one(
 	}
 }
 
+#define WORKERS_MOST 16
+
+static uv_sem_t gate;
+
+static void wait_at_gate(uv_work_t *work)
+{
+	(void)work;
+	uv_sem_wait(&gate);
+}
+
+static bool workers_idle(void *arg)
+{
+	(void)arg;
+	return loop->uv->active_reqs.count == 0;
+}
+
+static void test_a_failure_after_the_finish_leaves_the_old_file(void **state)
+{
+	uv_work_t busy[WORKERS_MOST];
+	struct weir_consumer_state s;
+	struct weir_transport *t;
+
+	(void)state;
+	put_file("d/a", 7, 1000);
+	open_loop();
+	assert_int_equal(uv_sem_init(&gate, 0), 0);
+	t = sink_of("d/a", WEIR_FILE_REPLACE);
+	assert_int_equal(weir_consumer_write(weir_transport_sink(t), "new", 3), 0);
+	assert_true(turn_until(workers_idle, NULL));
+	/* The worker that is to commit comes behind these. */
+	for (int i = 0; i < WORKERS_MOST; i++)
+		assert_int_equal(uv_queue_work(loop->uv, &busy[i], wait_at_gate, NULL), 0);
+	weir_consumer_finish(weir_transport_sink(t));
+	assert_int_equal(t->valve->life, WEIR_FLUSHING);
+	weir_consumer_fail(weir_transport_sink(t), -EIO);
+	for (int i = 0; i < WORKERS_MOST; i++)
+		uv_sem_post(&gate);
+	assert_true(turn_until(workers_idle, NULL));
+	weir_consumer_state(weir_transport_sink(t), &s);
+	assert_int_equal(s.why, -EIO);
+	assert_true(file_holds("d/a", 7, 1000));
+	weir_transport_close(t);
+	close_loop();
+	uv_sem_destroy(&gate);
+	assert_int_equal(names_in("d"), 1);
+}
+
 static void test_permissions_of_a_replaced_file_are_kept(void **state)
 {
 	static const mode_t modes[] = {0600, 0640, 0755, 0666, 0200};
@@ -942,6 +989,7 @@ int main(int argc, char **argv)
 		TEST(test_the_old_file_stays_until_the_finish),
 		TEST(test_a_failure_leaves_the_old_file_and_nothing_else),
 		TEST(test_closing_at_any_moment_leaves_the_old_file_or_the_whole_new_one),
+		TEST(test_a_failure_after_the_finish_leaves_the_old_file),
 		TEST(test_permissions_of_a_replaced_file_are_kept),
 		TEST(test_permissions_of_a_new_file_are_as_asked),
 		TEST(test_the_owner_of_a_replaced_file_is_kept),

@@ -645,6 +645,26 @@ static void test_failed_sink_does_not_look_whole_to_the_child(void **state)
 	weir_transport_close(t);
 }
 
+static void test_sink_that_fails_after_its_finish_ends_the_child(void **state)
+{
+	struct bench *b = *state;
+	struct weir_transport *t = shell(b, "cat; echo ready; exec sleep 30", &both);
+	struct ending e;
+	struct keeper k;
+
+	watch_sink(t, &e);
+	keeper_start(&k, b, t);
+	weir_consumer_finish(weir_transport_sink(t));
+	wait_for(b, has_keeper_a_line, &k);
+	assert_false(e.ended);
+	weir_consumer_fail(weir_transport_sink(t), -EIO);
+	assert_int_equal(e.why, -EIO);
+	wait_for(b, has_keeper_ended, &k);
+	assert_int_equal(k.why, WEIR_ESIGNAL);
+	assert_exit(t, -1, SIGTERM);
+	weir_transport_close(t);
+}
+
 static void test_child_that_makes_the_best_of_sigterm_does_not_look_whole(void **state)
 {
 	struct bench *b = *state;
@@ -1035,6 +1055,7 @@ int main(void)
 		TEST(test_child_that_never_reads_costs_one_pause_and_no_memory),
 		TEST(test_child_that_ignores_sigterm_is_killed),
 		TEST(test_failed_sink_does_not_look_whole_to_the_child),
+		TEST(test_sink_that_fails_after_its_finish_ends_the_child),
 		TEST(test_child_that_makes_the_best_of_sigterm_does_not_look_whole),
 		TEST(test_loop_waits_for_closed_children),
 		TEST(test_close_from_inside_an_end),

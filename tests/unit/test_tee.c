@@ -444,6 +444,67 @@ static void test_a_failure_of_the_source_fails_every_branch(void **state)
 	close_rig(&r);
 }
 
+static void test_a_failure_after_the_finish_fails_the_branches_that_have_not_ended(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	open_rig(&r);
+	for (int i = 0; i < 3; i++)
+		add(&r, i, NULL);
+	r.sink[1].window = 0;      /* holds bytes still */
+	r.sink[2].holds_end = true; /* got them all, and is at its end */
+	pour(&r, 1000, 10);
+	weir_producer_end(&r.source.base, 0);
+	world_run(&r.w);
+	assert_int_equal(r.sink[0].on_ends, 1);
+	weir_consumer_fail(weir_tee_sink(r.tee), -EIO);
+	world_run(&r.w);
+	assert_int_equal(r.sink[0].on_end_why, 0);
+	assert_int_equal(state_of(&r, 0).why, 0);
+	for (int i = 1; i < 3; i++) {
+		assert_int_equal(r.sink[i].on_ends, 1);
+		assert_int_equal(r.sink[i].on_end_why, -EIO);
+		assert_int_equal(r.sink[i].end_why, -EIO);
+		assert_int_equal(state_of(&r, i).why, -EIO);
+	}
+	assert_int_equal(front_of(&r).why, -EIO);
+	close_rig(&r);
+}
+
+static void fail_the_tee(void *arg, int why)
+{
+	struct rig *r = arg;
+
+	assert_int_equal(why, 0);
+	weir_consumer_fail(weir_tee_sink(r->tee), -EIO);
+}
+
+static void test_a_failure_from_inside_the_finish_of_a_branch_fails_the_others(void **state)
+{
+	struct weir_end_watch watch;
+	struct rig r;
+
+	(void)state;
+	for (int first = 0; first < 3; first++) {
+		open_rig(&r);
+		for (int i = 0; i < 3; i++) {
+			r.sink[i].holds_end = i != first;
+			add(&r, i, NULL);
+		}
+		weir_consumer_watch_end(&r.sink[first].v.base, &watch, fail_the_tee, &r);
+		pour(&r, 1000, 10);
+		weir_producer_end(&r.source.base, 0);
+		world_run(&r.w);
+		for (int i = 0; i < 3; i++) {
+			assert_int_equal(r.sink[i].on_ends, 1);
+			assert_int_equal(r.sink[i].on_end_why, i == first ? 0 : -EIO);
+		}
+		assert_int_equal(front_of(&r).why, -EIO);
+		close_rig(&r);
+	}
+}
+
 static void test_the_empty_stream_finishes_every_branch(void **state)
 {
 	struct rig r;
@@ -657,6 +718,8 @@ int main(void)
 		cmocka_unit_test(
 			test_fan_5_a_failing_branch_leaves_the_others_the_last_one_stops_the_producer),
 		cmocka_unit_test(test_a_failure_of_the_source_fails_every_branch),
+		cmocka_unit_test(test_a_failure_after_the_finish_fails_the_branches_that_have_not_ended),
+		cmocka_unit_test(test_a_failure_from_inside_the_finish_of_a_branch_fails_the_others),
 		cmocka_unit_test(test_the_empty_stream_finishes_every_branch),
 		cmocka_unit_test(test_a_branch_comes_and_goes_in_mid_stream),
 		cmocka_unit_test(test_without_a_branch_the_producer_is_held),

@@ -649,6 +649,40 @@ static void test_end10_a_failed_drain_is_the_writes_code_and_the_offset_is_known
 	assert_int_equal(t->s.ends, 0);
 }
 
+/* ---- while the end is being made known ------------------------------------------- */
+
+static void test_end5_a_failure_while_the_end_is_made_known_is_told(void **state)
+{
+	struct pair *t = *state;
+
+	t->s.holds_end = true;
+	source_join(&t->p, &t->s);
+	assert_int_equal(source_write(&t->p, 100), 0);
+	weir_producer_end(&t->p.base, 0);
+	assert_int_equal(t->s.ends, 1);
+	assert_int_equal(t->s.end_why, 0);
+	weir_consumer_fail(&t->s.v.base, -EIO);
+	assert_int_equal(t->s.ends, 2);
+	assert_int_equal(t->s.end_why, -EIO);
+	assert_int_equal(t->s.on_end_why, -EIO);
+	weir_valve_done(&t->s.v, 0); /* too late */
+	weir_consumer_fail(&t->s.v.base, -EPIPE);
+	assert_int_equal(t->s.ends, 2);
+	assert_int_equal(t->s.on_ends, 1);
+}
+
+static void test_end5_what_an_implementation_says_itself_is_not_told_to_it(void **state)
+{
+	struct pair *t = *state;
+
+	t->s.holds_end = true;
+	weir_consumer_finish(&t->s.v.base);
+	assert_int_equal(t->s.ends, 1);
+	weir_valve_done(&t->s.v, -ENOSPC);
+	assert_int_equal(t->s.ends, 1);
+	assert_int_equal(t->s.on_end_why, -ENOSPC);
+}
+
 /* ---- from inside a drain ----------------------------------------------------------------- */
 
 static void die_and_go_on(struct sink *s)
@@ -786,6 +820,8 @@ int main(void)
 		VALVE(test_end7_wake_and_hold_after_the_end_leave_no_reference),
 		VALVE(test_end7_one_that_waits_for_the_budget_leaves_the_line_when_it_dies),
 		VALVE(test_end8_the_death_of_a_paused_or_idle_flow_is_told_without_a_write),
+		VALVE(test_end5_a_failure_while_the_end_is_made_known_is_told),
+		VALVE(test_end5_what_an_implementation_says_itself_is_not_told_to_it),
 		VALVE(test_end9_a_finish_waits_for_the_producer_and_accepts_its_writes),
 		VALVE(test_end9_at_the_deadline_the_producer_is_stopped_and_the_end_is_a_failure),
 		VALVE(test_end9_a_finish_may_wait_for_ever),

@@ -358,7 +358,7 @@ static void test_a_producer_registered_while_the_end_is_made_known_is_stopped(vo
 	assert_int_equal(write_to(5), 0);
 	weir_consumer_fail(&s.v.base, -EIO); /* at once: the end is under way already */
 	assert_int_equal(s.on_end_why, -EIO);
-	assert_int_equal(s.ends, 1);
+	assert_int_equal(s.ends, 2);
 }
 
 static void test_a_deadline_that_is_set_holds_all_the_same(void **state)

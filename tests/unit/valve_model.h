@@ -201,7 +201,7 @@ static inline void m_end_badly(struct model *m, int why, bool tell)
 		m->why = why;
 		return;
 	}
-	m_ended(m, why, tell && m->life != WEIR_FLUSHING);
+	m_ended(m, why, tell);
 }
 
 static inline void m_hold(struct model *m, unsigned reason)

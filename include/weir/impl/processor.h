@@ -85,7 +85,7 @@ struct weir_processor {
 	struct weir_valve front;    /* `front.base` is the consumer in front */
 	struct weir_producer back;  /* the producer behind */
 	const struct weir_processor_ops *ops;
-	struct weir_consumer_ops front_ops; /* the valve's, with room, state and fail of ours */
+	struct weir_consumer_ops front_ops; /* the valve's, with room and state of ours */
 	struct weir_consumer *behind; /* the last one that `back` fed, until it ends */
 	struct weir_end_watch behind_end;
 	uint64_t behind_base; /* bytes that it had accepted before ours */

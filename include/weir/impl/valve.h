@@ -67,13 +67,14 @@ struct weir_valve_ops {
 	int64_t (*drain)(struct weir_valve *v, const struct weir_chunk *chunks, size_t count);
 
 	/*
-	 * The end has come, called once at most.  With `why` 0: finished, every byte
-	 * was taken; make the end known to the other side, and then call
-	 * weir_valve_done(), from here or later.  With a negative `why`: failed, and
-	 * ended already; let go of everything, not pretending that it is complete.
-	 * Not called when the valve died by weir_valve_die() or by drain's failure, nor
-	 * a second time for a failure between `end(v, 0)` and weir_valve_done(): the
-	 * valve has then ended, and weir_valve_done() does nothing.
+	 * The end has come.  With `why` 0: finished, every byte was taken; make the end
+	 * known to the other side, and then call weir_valve_done(), from here or later.
+	 * With a negative `why`: failed, and ended already; let go of everything, not
+	 * pretending that it is complete.  Each is called once at most, and the second
+	 * may follow the first, even from inside it: a failure between `end(v, 0)` and
+	 * weir_valve_done(), which then does nothing.
+	 * Not called for what the implementation has said itself: weir_valve_die(), a
+	 * failed drain, weir_valve_done() with a code.
 	 */
 	void (*end)(struct weir_valve *v, int why);
 };
