@@ -94,6 +94,14 @@ static void valve_fail(struct weir_consumer *c, int why)
 	weir__valve_end_badly(valve_from_consumer(c), why, true);
 }
 
+/* The producer will be resumed.  One that pulls, and writes nothing for that, has not said
+ * "nothing yet". */
+static size_t no_room(struct weir_valve *v)
+{
+	v->wrote = true;
+	return 0;
+}
+
 static size_t valve_room(struct weir_consumer *c)
 {
 	struct weir_valve *v = valve_from_consumer(c);
@@ -101,7 +109,7 @@ static size_t valve_room(struct weir_consumer *c)
 
 	if (v->holds) {
 		weir_valve_hold(v, 0); /* one whom Twisted has not paused at its start */
-		return 0;
+		return no_room(v);
 	}
 	if (!weir__valve_accepts(v))
 		return 0;
@@ -114,7 +122,7 @@ static size_t valve_room(struct weir_consumer *c)
 		return wanted < room ? wanted : room;
 	if (!weir__valve_budget_allows(v)) {
 		weir__valve_hold_for_budget(v, 0);
-		return 0;
+		return no_room(v);
 	}
 	return wanted < WEIR_FLOW_RESERVE ? wanted : WEIR_FLOW_RESERVE;
 }

@@ -389,6 +389,32 @@ static void test_flow5_an_empty_write_from_a_pull_producer_is_nothing_yet(void *
 	assert_int_equal(t->q.last_rc, 0);
 }
 
+static void ask_for_room(struct source *p)
+{
+	struct pair *t = p->arg;
+
+	if (p->resumes == 1)
+		weir_valve_hold(&t->s.v, WEIR_HOLD_USER);
+	if (weir_consumer_room(&t->s.v.base) > 0)
+		weir_producer_end(&p->base, 0);
+}
+
+static void test_flow5_a_pull_producer_that_was_told_of_no_room_is_asked_again(void **state)
+{
+	struct pair *t = *state;
+
+	source_open(&t->q, WEIR_PULL);
+	t->q.on_resume = ask_for_room;
+	t->q.arg = t;
+	source_join(&t->q, &t->s);
+	world_run(&t->w);
+	assert_int_equal(t->q.resumes, 1);
+	weir_valve_release(&t->s.v, WEIR_HOLD_USER);
+	world_run(&t->w);
+	assert_int_equal(t->q.resumes, 2);
+	assert_int_equal(t->s.on_ends, 1);
+}
+
 static void refill(struct source *p)
 {
 	source_write(p, HIGH);
@@ -630,6 +656,7 @@ int main(void)
 		VALVE(test_flow4_two_pausers_never_undo_each_other),
 		VALVE(test_flow5_one_chunk_a_pull_and_nothing_yet_parks),
 		VALVE(test_flow5_an_empty_write_from_a_pull_producer_is_nothing_yet),
+		VALVE(test_flow5_a_pull_producer_that_was_told_of_no_room_is_asked_again),
 		VALVE(test_flow6_a_resume_may_fill_the_consumer_and_is_paused_inside),
 		VALVE(test_flow6_a_resume_may_end_the_stream),
 		VALVE(test_flow6_a_resume_may_give_its_place_to_another),
