@@ -213,19 +213,15 @@ static bool fire_second(struct event *e, struct unit *u)
 	return false;
 }
 
-/* To what is in use: a limit below that takes back what flows were promised. */
+/* Perhaps far below what is in use. */
 static bool fire_squeeze(struct event *e, struct unit *u)
 {
-	struct weir_budget *budget = &e->run->sim->budget;
 	size_t least = e->run->plan->budget_least;
 
 	(void)u;
-	if (e->second) {
-		weir_budget_set_limit(budget, e->run->plan->budget);
-	} else {
-		weir_budget_set_limit(budget, budget->used > least ? budget->used : least);
+	weir_budget_set_limit(&e->run->sim->budget, e->second ? e->run->plan->budget : least);
+	if (!e->second)
 		later(e);
-	}
 	return false;
 }
 

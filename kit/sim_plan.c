@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "sim_plan.h"
+#include "weir/chunk.h"
 
 #define MS WEIR_NS_PER_MS
 #define S WEIR_NS_PER_S
@@ -309,38 +310,66 @@ static void draw_event(struct event_plan *e, const struct plan *plan, unsigned n
 
 /* ---- the plan ---- */
 
-/* Each flow has its reserve, and each valve of it may need one. */
-static size_t least_budget(const struct plan *plan)
+static unsigned valves_of(const struct unit_plan *u)
 {
-	size_t valves = 0;
+	unsigned valves = 2 * u->stages + 2;
 
-	for (unsigned i = 0; i < plan->units; i++)
-		valves += 2 * plan->unit[i].stages + 2;
-	return valves * WEIR_FLOW_RESERVE;
+	for (unsigned i = 0; i < u->stages; i++)
+		valves += u->stage[i].branches;
+	return valves;
 }
 
-/* With little more than the reserves, bytes that move before the last consumer is there can
- * leave it none; and blocks that are handed on, however little is in them, are charged to
- * whoever is slow, until there is none for those behind it. */
-static void make_thrifty(struct unit_plan *u)
+static unsigned spills_of(const struct unit_plan *u)
 {
-	u->backwards = true;
-	for (int i = 0; i < 2; i++) {
-		u->source[i].gives = false;
-		u->source[i].chunk = least(u->source[i].chunk, WEIR_FLOW_RESERVE);
-	}
+	unsigned spills = 0;
+
 	for (unsigned i = 0; i < u->stages; i++) {
-		u->stage[i].kind = STAGE_LINK;
-		u->stage[i].branches = 0;
+		for (unsigned k = 0; k < u->stage[i].branches; k++)
+			spills += u->stage[i].branch[k].policy == WEIR_TEE_SPILL;
 	}
-	weir__unit_plan_mend(u);
-	fit(u);
+	return spills;
+}
+
+/* Each flow has its reserve, and each valve of it may need one.  A valve that comes when
+ * bytes move already has it from the quarter that is kept for such.  A branch that spills
+ * has a block for as long as it lives. */
+static size_t least_budget(const struct plan *plan)
+{
+	bool is_late = false;
+	size_t reserves = 0, blocks = 0;
+
+	for (unsigned i = 0; i < plan->units; i++) {
+		const struct unit_plan *u = &plan->unit[i];
+
+		reserves += valves_of(u) * WEIR_FLOW_RESERVE;
+		blocks += spills_of(u) * WEIR_BLOCK_LARGE;
+		is_late |= !u->backwards && !u->duplex;
+	}
+	return (is_late ? 4 * reserves : reserves) + blocks;
+}
+
+/* With little more than the reserves, larger chunks are for those who ask. */
+static void make_tight(struct weir_sim_random *r, struct plan *plan)
+{
+	bool all_backwards = chance(r, 50);
+
+	for (unsigned i = 0; i < plan->units; i++) {
+		struct unit_plan *u = &plan->unit[i];
+
+		u->backwards |= all_backwards;
+		for (int k = 0; k < 2; k++) {
+			if (!u->source[k].asks)
+				u->source[k].chunk = least(u->source[k].chunk, WEIR_FLOW_RESERVE);
+		}
+		fit(u);
+	}
+	plan->budget_least = least_budget(plan);
+	plan->budget = plan->budget_least + (size_t)scaled(r, 18);
 }
 
 void weir__plan_draw(struct plan *plan, uint64_t seed, bool subject, bool alloc)
 {
 	struct weir_sim_random r;
-	bool is_tight;
 
 	*plan = (struct plan){.seed = seed};
 	weir_sim_random_init(&r, seed, "plan", 0);
@@ -352,12 +381,9 @@ void weir__plan_draw(struct plan *plan, uint64_t seed, bool subject, bool alloc)
 	for (unsigned i = 0; i < plan->units; i++)
 		draw_unit(&plan->unit[i], seed, i, subject);
 	plan->budget_least = least_budget(plan);
-	is_tight = chance(&r, 50);
 	plan->budget = WEIR_BUDGET_DEFAULT;
-	if (is_tight)
-		plan->budget = plan->budget_least + (size_t)scaled(&r, 18);
-	for (unsigned i = 0; i < plan->units && is_tight; i++)
-		make_thrifty(&plan->unit[i]);
+	if (chance(&r, 50))
+		make_tight(&r, plan);
 	for (unsigned i = 0; i < plan->events; i++)
 		draw_event(&plan->event[i], plan, i, alloc);
 }

@@ -10,6 +10,13 @@
  * the budget is spent producers pause, and they are resumed first come, first
  * served as it empties.  Nothing is dropped.
  *
+ * A block that was taken with a reserve, wherever it is handed on to, gives that back to
+ * the same consumer.  A quarter of the limit is for reserves, and not for other blocks: up
+ * to limit / 4 / WEIR_FLOW_RESERVE consumers have theirs whenever they come, also behind
+ * one who holds all the rest.  Those that come when there is none left get theirs before
+ * anybody gets a block.  So bytes always move, as long as no chunk is larger than the
+ * reserve but those of producers that ask for room first (weir_consumer_room()).
+ *
  * Threads   A budget is used from one thread, its loop's.
  */
 #include <stdbool.h>
@@ -27,11 +34,17 @@ extern "C" {
 /* Default limit of a loop's budget, in bytes. */
 #define WEIR_BUDGET_DEFAULT ((size_t)256 << 20)
 
-/* One who waits for room; embedded in a valve.  Fields are private. */
+struct weir_block;
+struct weir_budget;
+
+/* One who has a reserve, and may wait for room; embedded in a valve.  Fields are private. */
 struct weir_budget_waiter {
 	struct weir_budget_waiter *next, *prev; /* NULL when not waiting */
 	size_t need;                            /* bytes that must be there; 0: a reserve */
 	void (*on_room)(struct weir_budget_waiter *w);
+	struct weir_block *lent;  /* the block that has its reserve, until that is freed */
+	struct weir_budget *owes; /* it waits for its reserve there; else NULL */
+	bool reserved;            /* it has its reserve at hand */
 };
 
 /* The account.  Read the first three fields; change none. */
@@ -39,7 +52,10 @@ struct weir_budget {
 	size_t limit; /* bytes */
 	size_t used;  /* bytes; never over `limit` */
 	size_t peak;  /* the most that `used` has been */
-	struct weir_budget_waiter waiters; /* list head */
+	size_t open;  /* `used` up to which blocks are given out */
+	size_t reserved, owed;             /* bytes: of `used`, reserves; reserves waited for */
+	struct weir_budget_waiter waiters; /* list head: of those who wait for a reserve, */
+	struct weir_budget_waiter refused; /* and of those behind them, who want more */
 	void (*on_credit)(void *arg);      /* somebody waits, and there is room */
 	void *on_credit_arg;
 };
@@ -53,6 +69,12 @@ WEIR_API void weir_budget_set_limit(struct weir_budget *b, size_t limit);
 static inline size_t weir_budget_room(const struct weir_budget *b)
 {
 	return b->used < b->limit ? b->limit - b->used : 0;
+}
+
+/* Bytes that can still be charged for blocks. */
+static inline size_t weir_budget_block_room(const struct weir_budget *b)
+{
+	return b->used < b->open ? b->open - b->used : 0;
 }
 
 /* Charge `n` bytes: true, or false with nothing charged if they do not fit. */

@@ -24,6 +24,7 @@ extern "C" {
 #endif
 
 struct weir_budget;
+struct weir_budget_waiter;
 
 #define WEIR_BLOCK_SMALL ((size_t)4096)
 #define WEIR_BLOCK_MEDIUM ((size_t)16384)
@@ -34,6 +35,7 @@ struct weir_budget;
 struct weir_block {
 	struct weir_pool *pool;
 	struct weir_block *next_free;
+	struct weir_budget_waiter *lender; /* whose reserve this is, or NULL */
 	uint32_t refs;
 	uint32_t cap;
 	uint32_t used;

@@ -1,55 +1,90 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The budget: a sum, and a line of those who wait for it to shrink.  The line is
- * served in order, each turn letting in as many as could all take a large block.
+ * The budget: a sum, and a line of those who wait for it to shrink.  First in line are those
+ * who have no reserve, or have it back: the others may have nothing to give back until these
+ * move.  Then, in order, those who want more, each turn letting in as many as could all take
+ * a large block.
  */
 #include "weir/budget.h"
 
 #include <assert.h>
 
-#include "weir/chunk.h"
+#include "core/reserve.h"
+
+/* What blocks leave for reserves, if so much is not charged for them already. */
+static size_t headroom(const struct weir_budget *b)
+{
+	size_t quarter = b->limit / 4;
+
+	return quarter - quarter % WEIR_FLOW_RESERVE;
+}
+
+static void reopen(struct weir_budget *b)
+{
+	size_t least = headroom(b);
+	size_t kept = b->owed + (least > b->reserved ? least - b->reserved : 0);
+
+	b->open = b->limit > kept ? b->limit - kept : 0;
+}
+
+static void make_empty(struct weir_budget_waiter *list)
+{
+	list->next = list->prev = list;
+}
 
 void weir_budget_init(struct weir_budget *b, size_t limit)
 {
 	*b = (struct weir_budget){.limit = limit};
-	b->waiters.next = b->waiters.prev = &b->waiters;
+	make_empty(&b->waiters);
+	make_empty(&b->refused);
+	reopen(b);
 }
 
-static bool somebody_waits(const struct weir_budget *b)
+static size_t least(size_t a, size_t b)
 {
-	return b->waiters.next != &b->waiters;
+	return a < b ? a : b;
 }
 
 /*
- * Room that is worth waking the first in line for.  One who was refused gets what it was
- * refused, a block and what rounding may waste at least, but no more than half of the
- * budget.  One who only lacks its reserve gets that as soon as it is there: those before
- * and behind it may have nothing to give back until it moves.
+ * Room that is worth waking `w` for.  One who was refused gets what it was refused, a block
+ * and what rounding may waste at least, but no more than half of what blocks can have; or
+ * all of that, when it was refused more.
  */
-static bool has_share(const struct weir_budget *b, size_t promised)
+static size_t share_of(const struct weir_budget *b, const struct weir_budget_waiter *w)
 {
-	size_t share = b->waiters.next->need;
-	size_t room = weir_budget_room(b);
+	size_t most = b->open > b->reserved ? b->open - b->reserved : 0;
+	size_t share = least(2 * WEIR_BLOCK_LARGE, most / 2);
 
-	if (share > 0 && share < 2 * WEIR_BLOCK_LARGE)
-		share = 2 * WEIR_BLOCK_LARGE;
-	if (share > b->limit / 2)
-		share = b->limit / 2;
+	if (w->need > share)
+		share = least(w->need, most);
 	/* Who is let in with less than a reserve cannot go on, and comes back at once. */
-	if (share < WEIR_FLOW_RESERVE)
-		share = WEIR_FLOW_RESERVE;
-	return room >= promised && room - promised >= share;
+	return share < WEIR_FLOW_RESERVE ? WEIR_FLOW_RESERVE : share;
+}
+
+/* Whether the first of `list` can have something, when `promised` bytes are others'. */
+static bool has_share(const struct weir_budget *b, const struct weir_budget_waiter *list,
+		      size_t promised)
+{
+	const struct weir_budget_waiter *w = list->next;
+	size_t room = w->owes ? weir_budget_room(b) : weir_budget_block_room(b);
+
+	if (w == list)
+		return false;
+	if (w->reserved && list == &b->waiters)
+		return true;
+	return room >= promised && room - promised >= (w->need ? share_of(b, w) : WEIR_FLOW_RESERVE);
 }
 
 static void offer(struct weir_budget *b)
 {
-	if (somebody_waits(b) && has_share(b, 0) && b->on_credit)
+	if ((has_share(b, &b->waiters, 0) || has_share(b, &b->refused, 0)) && b->on_credit)
 		b->on_credit(b->on_credit_arg);
 }
 
 void weir_budget_set_limit(struct weir_budget *b, size_t limit)
 {
 	b->limit = limit;
+	reopen(b);
 	offer(b);
 }
 
@@ -70,14 +105,39 @@ void weir_budget_credit(struct weir_budget *b, size_t n)
 	offer(b);
 }
 
+/* ---- the line ---- */
+
+static void insert(struct weir_budget_waiter *w, struct weir_budget_waiter *before)
+{
+	w->prev = before->prev;
+	w->next = before;
+	w->prev->next = w;
+	before->prev = w;
+}
+
 void weir_budget_wait(struct weir_budget *b, struct weir_budget_waiter *w)
 {
+	bool has_none = !w->need && !weir__reserve_is_kept(w);
+
 	if (w->next)
 		return;
-	w->prev = b->waiters.prev;
-	w->next = &b->waiters;
-	w->prev->next = w;
-	b->waiters.prev = w;
+	insert(w, has_none ? &b->waiters : &b->refused);
+	if (!has_none)
+		return;
+	w->owes = b;
+	b->owed += WEIR_FLOW_RESERVE;
+	reopen(b);
+}
+
+static void settle_debt(struct weir_budget_waiter *w)
+{
+	struct weir_budget *b = w->owes;
+
+	if (!b)
+		return;
+	w->owes = NULL;
+	b->owed -= WEIR_FLOW_RESERVE;
+	reopen(b);
 }
 
 void weir_budget_unwait(struct weir_budget_waiter *w)
@@ -87,22 +147,72 @@ void weir_budget_unwait(struct weir_budget_waiter *w)
 	w->next->prev = w->prev;
 	w->prev->next = w->next;
 	w->next = w->prev = NULL;
+	settle_debt(w);
 }
 
+/* Those who come into line meanwhile wait for the next call.  True if all before them
+ * have been called. */
+static bool serve(struct weir_budget *b, struct weir_budget_waiter *list, size_t *promised)
+{
+	struct weir_budget_waiter *last = list->prev;
+
+	while (has_share(b, list, *promised)) {
+		struct weir_budget_waiter *w = list->next;
+
+		*promised += list == &b->waiters ? WEIR_FLOW_RESERVE : WEIR_BLOCK_LARGE;
+		weir_budget_unwait(w);
+		w->on_room(w);
+		if (w == last)
+			return true;
+	}
+	return list->next == list;
+}
+
+/* One who could not go on with what there is now is not called again for that. */
 void weir_budget_serve(struct weir_budget *b)
 {
 	size_t promised = 0;
-	struct weir_budget_waiter *last = b->waiters.prev;
+	bool more = !serve(b, &b->waiters, &promised) && has_share(b, &b->waiters, 0);
 
-	/* Those who come into line meanwhile wait for the next call. */
-	while (somebody_waits(b) && has_share(b, promised)) {
-		struct weir_budget_waiter *w = b->waiters.next;
+	if (!serve(b, &b->refused, &promised))
+		more |= has_share(b, &b->refused, 0);
+	if (more && b->on_credit)
+		b->on_credit(b->on_credit_arg);
+}
 
-		weir_budget_unwait(w);
-		promised += WEIR_BLOCK_LARGE;
-		w->on_room(w);
-		if (w == last)
-			break;
+/* ---- reserves ---- */
+
+void weir__reserve_take(struct weir_budget *b, struct weir_budget_waiter *w)
+{
+	assert(!weir__reserve_is_kept(w));
+	w->reserved = weir_budget_charge(b, WEIR_FLOW_RESERVE);
+	if (!w->reserved)
+		return;
+	b->reserved += WEIR_FLOW_RESERVE;
+	settle_debt(w);
+	reopen(b);
+	if (w->next)
+		offer(b);
+}
+
+void weir__reserve_drop(struct weir_budget *b, struct weir_budget_waiter *w)
+{
+	b->reserved -= WEIR_FLOW_RESERVE;
+	reopen(b);
+	if (w->lent) {
+		w->lent->lender = NULL;
+		w->lent = NULL;
+	} else {
+		w->reserved = false;
+		weir_budget_credit(b, WEIR_FLOW_RESERVE);
 	}
+}
+
+void weir__reserve_return(struct weir_budget *b, struct weir_budget_waiter *w)
+{
+	w->lent = NULL;
+	w->reserved = true;
+	weir_budget_unwait(w);
+	insert(w, b->waiters.next);
 	offer(b);
 }

@@ -9,7 +9,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "weir/budget.h"
+#include "core/reserve.h"
+
+static_assert(WEIR_BLOCK_SMALL == WEIR_FLOW_RESERVE, "a reserve is lent to a smallest block");
 
 static const size_t capacities[3] = {WEIR_BLOCK_SMALL, WEIR_BLOCK_MEDIUM, WEIR_BLOCK_LARGE};
 
@@ -44,30 +46,58 @@ void weir_pool_fini(struct weir_pool *pool)
 	pool->cached = 0;
 }
 
-int weir_pool_take(struct weir_pool *pool, size_t len, struct weir_block **out)
+/* A block that is not charged yet.  NULL: there is no memory. */
+static struct weir_block *make_block(struct weir_pool *pool, unsigned class)
 {
-	unsigned class = class_of(len);
 	size_t cap = capacities[class];
 	struct weir_block *block = pool->free[class];
 
-	if (!weir_budget_charge(pool->budget, cap))
-		return WEIR_EFULL;
 	if (block) {
 		pool->free[class] = block->next_free;
 		pool->cached -= cap;
 	} else {
 		block = malloc(sizeof(*block) + cap);
-		if (!block) {
-			weir_budget_credit(pool->budget, cap);
-			return -ENOMEM;
-		}
+		if (!block)
+			return NULL;
 		block->pool = pool;
 		block->cap = (uint32_t)cap;
 	}
 	block->next_free = NULL;
+	block->lender = NULL;
 	block->refs = 1;
 	block->used = 0;
 	pool->taken++;
+	return block;
+}
+
+int weir_pool_take(struct weir_pool *pool, size_t len, struct weir_block **out)
+{
+	unsigned class = class_of(len);
+	size_t cap = capacities[class];
+	struct weir_block *block;
+
+	if (cap > weir_budget_block_room(pool->budget) || !weir_budget_charge(pool->budget, cap))
+		return WEIR_EFULL;
+	block = make_block(pool, class);
+	if (!block) {
+		weir_budget_credit(pool->budget, cap);
+		return -ENOMEM;
+	}
+	*out = block;
+	return 0;
+}
+
+int weir__reserve_lend(struct weir_pool *pool, struct weir_budget_waiter *w,
+		       struct weir_block **out)
+{
+	struct weir_block *block = make_block(pool, class_of(WEIR_FLOW_RESERVE));
+
+	assert(w->reserved && !w->lent);
+	if (!block)
+		return -ENOMEM;
+	block->lender = w;
+	w->lent = block;
+	w->reserved = false;
 	*out = block;
 	return 0;
 }
@@ -80,23 +110,29 @@ struct weir_block *weir_block_ref(struct weir_block *block)
 
 void weir_block_unref(struct weir_block *block)
 {
+	struct weir_budget_waiter *lender;
 	struct weir_pool *pool;
+	size_t cap;
 
 	if (!block || --block->refs > 0)
 		return;
 	pool = block->pool;
+	lender = block->lender;
+	cap = block->cap;
 	pool->taken--;
-	if (pool->cached + block->cap <= pool->cache_max) {
-		unsigned class = class_of(block->cap);
+	if (pool->cached + cap <= pool->cache_max) {
+		unsigned class = class_of(cap);
 
 		block->next_free = pool->free[class];
 		pool->free[class] = block;
-		pool->cached += block->cap;
-		weir_budget_credit(pool->budget, block->cap);
-		return;
+		pool->cached += cap;
+	} else {
+		free(block);
 	}
-	weir_budget_credit(pool->budget, block->cap);
-	free(block);
+	if (lender)
+		weir__reserve_return(pool->budget, lender);
+	else
+		weir_budget_credit(pool->budget, cap);
 }
 
 struct weir_chunk weir_chunk_from_block(struct weir_block *block)

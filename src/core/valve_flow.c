@@ -8,23 +8,27 @@
 /* The Twisted profile: the most bytes of one send. */
 #define SEND_LIMIT ((size_t)128 << 10)
 
-/* ---- the budget: each flow in use has its reserve charged, unless it is lent to a
- * block of its own ---- */
+/* ---- the budget ---- */
+
+static bool is_in_use(const struct weir_valve *v)
+{
+	return v->life != WEIR_ENDED && (v->base.producer || v->queue.bytes);
+}
 
 void weir__valve_keep_reserve(struct weir_valve *v)
 {
-	bool wanted = v->life != WEIR_ENDED && (v->base.producer || v->queue.bytes);
+	bool wanted = is_in_use(v);
 
-	if (wanted && !v->reserved) {
-		v->reserved = weir_budget_charge(weir__valve_budget(v), WEIR_FLOW_RESERVE);
-	} else if (!wanted && v->reserved) {
-		v->reserved = false;
-		weir_budget_credit(weir__valve_budget(v), WEIR_FLOW_RESERVE);
-	}
+	if (wanted && !weir__reserve_is_kept(&v->waiter))
+		weir__reserve_take(weir__valve_budget(v), &v->waiter);
+	else if (!wanted && (v->waiter.reserved || (v->life == WEIR_ENDED && v->waiter.lent)))
+		weir__reserve_drop(weir__valve_budget(v), &v->waiter);
 }
 
 void weir__valve_hold_for_budget(struct weir_valve *v, size_t need)
 {
+	if (!need != !v->waiter.need)
+		weir_budget_unwait(&v->waiter); /* it is another line */
 	v->waiter.need = need;
 	weir_budget_wait(weir__valve_budget(v), &v->waiter);
 	weir_valve_hold(v, WEIR_HOLD_BUDGET);
@@ -36,7 +40,7 @@ void weir__valve_on_room(struct weir_budget_waiter *w)
 						     offsetof(struct weir_valve, waiter));
 
 	weir__valve_keep_reserve(v);
-	if (weir__valve_budget_allows(v))
+	if (weir__valve_budget_allows(v) || !is_in_use(v))
 		weir_valve_release(v, WEIR_HOLD_BUDGET);
 	else
 		weir_budget_wait(weir__valve_budget(v), w);
@@ -222,7 +226,7 @@ static void after_drain(struct weir_valve *v)
 	if (v->queue.bytes <= v->low)
 		v->holds &= (uint8_t)~WEIR_HOLD_FULL;
 	weir__valve_keep_reserve(v);
-	if ((v->holds & WEIR_HOLD_BUDGET) && v->reserved) {
+	if ((v->holds & WEIR_HOLD_BUDGET) && v->waiter.reserved) {
 		weir_budget_unwait(&v->waiter);
 		v->holds &= (uint8_t)~WEIR_HOLD_BUDGET;
 	}

@@ -26,6 +26,7 @@
 #include "weir/impl/valve.h"
 
 #include "core/queue.h"
+#include "core/reserve.h"
 
 /* ---- valve_flow.c ---- */
 
@@ -37,10 +38,12 @@ static inline struct weir_budget *weir__valve_budget(const struct weir_valve *v)
 /* Whether the budget lets the producer go on. */
 static inline bool weir__valve_budget_allows(const struct weir_valve *v)
 {
-	return v->reserved || weir_budget_room(weir__valve_budget(v)) >= WEIR_FLOW_RESERVE;
+	return v->waiter.reserved ||
+	       weir_budget_block_room(weir__valve_budget(v)) >= WEIR_FLOW_RESERVE;
 }
 
-/* Charge a reserve, if we are in use and have none, or give it back. */
+/* Each flow in use has its reserve charged: charge it, if we are in use and have none, or
+ * give it back.  One that is lent comes back of itself, unless we have ended. */
 void weir__valve_keep_reserve(struct weir_valve *v);
 
 /* Hold the producer until the budget has room: `need` bytes were refused, or 0. */
@@ -106,7 +109,7 @@ static inline bool weir__valve_accepts(const struct weir_valve *v)
  * refused. */
 static inline size_t weir__valve_can_keep(const struct weir_valve *v)
 {
-	size_t half = weir_budget_room(weir__valve_budget(v)) / 2;
+	size_t half = weir_budget_block_room(weir__valve_budget(v)) / 2;
 
 	return half > WEIR_BLOCK_LARGE ? half - WEIR_BLOCK_LARGE : 0;
 }

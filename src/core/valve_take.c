@@ -15,18 +15,24 @@ bool weir__valve_accepts_late(const struct weir_valve *v)
 	return !v->dying && v->life == WEIR_FINISHING && v->base.producer;
 }
 
-/* Take a block; when the budget is spent, out of our own reserve. */
+/* Whether the budget has blocks for so many bytes, or all but one, which our reserve is. */
+static bool can_take(const struct weir_valve *v, size_t len)
+{
+	size_t room = weir_budget_block_room(weir__valve_budget(v));
+
+	room -= room % WEIR_BLOCK_SMALL;
+	return len <= room || (v->waiter.reserved && len - room <= WEIR_FLOW_RESERVE);
+}
+
+/* Take a block, when the budget has little left a small one, and at last our reserve. */
 static int take(struct weir_valve *v, size_t len, struct weir_block **out)
 {
 	int rc = weir_pool_take(&v->ctx->pool, len, out);
 
-	if (rc != WEIR_EFULL || !v->reserved)
-		return rc;
-	v->reserved = false;
-	weir_budget_credit(weir__valve_budget(v), WEIR_FLOW_RESERVE);
-	rc = weir_pool_take(&v->ctx->pool, len, out);
-	if (rc < 0)
-		v->reserved = weir_budget_charge(weir__valve_budget(v), WEIR_FLOW_RESERVE);
+	if (rc == WEIR_EFULL && len > WEIR_BLOCK_SMALL)
+		rc = weir_pool_take(&v->ctx->pool, WEIR_BLOCK_SMALL, out);
+	if (rc == WEIR_EFULL && v->waiter.reserved)
+		rc = weir__reserve_lend(&v->ctx->pool, &v->waiter, out);
 	return rc;
 }
 
@@ -52,6 +58,8 @@ static int copy(struct weir_valve *v, const unsigned char *data, size_t len)
 	uint32_t count = 0;
 	int rc = 0;
 
+	if (!can_take(v, missing))
+		return WEIR_EFULL;
 	while (missing > 0) {
 		rc = take(v, missing, last);
 		if (rc < 0)
@@ -80,8 +88,20 @@ static int copy(struct weir_valve *v, const unsigned char *data, size_t len)
 	return 0;
 }
 
+/* A block with little in it costs as much as a full one: rather its bytes are copied to
+ * where there is room for them. */
+static bool is_wasteful(const struct weir_valve *v, const struct weir_chunk *chunk)
+{
+	return chunk->len <= chunk->owner->cap / 8 && chunk->len <= weir__queue_slack(&v->queue);
+}
+
 static int append(struct weir_valve *v, struct weir_chunk chunk, bool given)
 {
+	if (given && is_wasteful(v, &chunk)) {
+		weir__queue_append(&v->queue, chunk.data, chunk.len);
+		weir_block_unref(chunk.owner);
+		return 0;
+	}
 	return given ? weir__queue_push(&v->queue, chunk) : copy(v, chunk.data, chunk.len);
 }
 
@@ -132,7 +152,7 @@ static void stored(struct weir_valve *v)
 static void refused(struct weir_valve *v, size_t len)
 {
 	v->wrote = true;
-	weir__valve_hold_for_budget(v, len + WEIR_BLOCK_LARGE);
+	weir__valve_hold_for_budget(v, len > WEIR_FLOW_RESERVE ? len + WEIR_BLOCK_SMALL : 0);
 }
 
 /* Bytes were accepted: a pull producer has answered, and perhaps it is over. */

@@ -177,7 +177,8 @@ static void test_random_takes_and_releases_keep_the_sum_exact(void **state)
 			size_t cap = weir_block_capacity(len);
 			int rc = weir_pool_take(&pool, len, &held[k]);
 
-			assert_int_equal(rc, sum + cap <= ROOMY ? 0 : WEIR_EFULL);
+			/* A quarter is for reserves. */
+			assert_int_equal(rc, sum + cap <= ROOMY / 4 * 3 ? 0 : WEIR_EFULL);
 			if (rc == 0) {
 				sum += cap;
 				count++;

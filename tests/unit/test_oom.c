@@ -304,9 +304,9 @@ static void write_inside(struct sink *s)
 		struct weir_chunk chunk;
 		struct weir_block *block;
 
-		if (weir_pool_take(&s->world->ctx.pool, 10, &block) < 0)
+		if (weir_pool_take(&s->world->ctx.pool, 600, &block) < 0)
 			continue;
-		pattern_fill(block->data, block->used = 10, s->base + 400000 + s->v.queue.bytes);
+		pattern_fill(block->data, block->used = 600, s->base + 400000 + s->v.queue.bytes);
 		chunk = weir_chunk_from_block(block);
 		if (weir_consumer_give(&s->v.base, &chunk) < 0)
 			weir_chunk_unref(&chunk);

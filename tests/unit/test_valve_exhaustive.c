@@ -123,7 +123,7 @@ static uint64_t hash_valve(uint64_t h, const struct rig *r)
 	h = mix(h, v->life | (unsigned)v->holds << 8 | (unsigned)v->told_paused << 16 |
 			   (unsigned)v->settling << 17 | (unsigned)v->draining << 18 |
 			   (unsigned)v->blocked << 19 | (unsigned)v->parked << 20 |
-			   (unsigned)v->wrote << 21 | (unsigned)v->reserved << 22 |
+			   (unsigned)v->wrote << 21 | (unsigned)v->waiter.reserved << 22 |
 			   (unsigned)v->dying << 23 | (unsigned)v->failing << 24 |
 			   (unsigned)v->again << 25);
 	h = mix(h, v->high | v->low << 8 | v->limit << 16 |

@@ -110,7 +110,6 @@ struct weir_valve {
 	bool parked : 1;    /* the pull producer has nothing yet */
 	bool twisted : 1;   /* enum weir_profile */
 	bool wrote : 1;     /* something was written since the pull began */
-	bool reserved : 1;  /* WEIR_FLOW_RESERVE is charged for us */
 	bool dying : 1;     /* ended inside drain; the rest follows when it returns, or, in
 	                       the Twisted profile, failed: it follows in the next turn */
 	bool failing : 1;   /* and it was by weir_consumer_fail() */
