@@ -16,7 +16,12 @@
  *   SPILL   what it is behind by goes to a store, in order, and comes back from there; when
  *           the store is full it holds everybody
  *
- * The end: a finish finishes each branch behind its own last byte; a failure fails each.
+ * What a tee's sink holds counts from the slowest branch that must get all.  So `held` is at
+ * most what the sink itself has, up to its high mark and a chunk, as much again that was
+ * offered to the branches last, and what that branch's consumer, or its store, holds of it.
+ *
+ * The end: a finish finishes each branch behind its own last byte; a failure fails each, also
+ * those that were finished and have not ended.
  * A branch that fails leaves the others alone.  When the last one has failed, the tee's
  * sink dies of that branch's reason.  The sink has ended when every branch has: with 0 if
  * one at least got all that it should have.  Which did is asked of the branches.
@@ -83,8 +88,9 @@ WEIR_API struct weir_consumer *weir_tee_sink(struct weir_tee *tee);
  *
  * Owns     not the consumer, which must live until it has ended or the branch is removed.
  * Returns  0, and the branch in *out if that is not NULL; WEIR_EBUSY if `consumer` has a
- *          producer; WEIR_ECLOSED if it or the tee has ended; -EINVAL; -ENOMEM.  On failure
- *          the spill stays the caller's.
+ *          producer; WEIR_ECLOSED if it or the tee has ended; WEIR_EFULL if the budget has no
+ *          block for a branch that spills, WEIR_BLOCK_LARGE, which it keeps until it ends;
+ *          -EINVAL; -ENOMEM.  On failure the spill stays the caller's.
  */
 WEIR_API WEIR_MUST_USE int weir_tee_add(struct weir_tee *tee, struct weir_consumer *consumer,
 					const struct weir_branch_options *options,

@@ -396,6 +396,30 @@ static void test_a_store_that_fails_fails_its_branch_alone(void **state)
 	close_rig(&r);
 }
 
+static void test_a_branch_that_spills_is_refused_when_the_budget_has_no_block_for_it(void **state)
+{
+	struct weir_branch_options options = {.policy = WEIR_TEE_SPILL};
+	struct weir_block *blocks[1 << 10];
+	unsigned count = 0;
+	struct rig r;
+
+	(void)state;
+	open_rig(&r);
+	while (weir_pool_take(&r.w.ctx.pool, WEIR_BLOCK_LARGE, &blocks[count]) == 0)
+		count++;
+	options.spill = heap_spill(10000, 0, &r.spills);
+	assert_int_equal(weir_tee_add(r.tee, &r.sink[0].v.base, &options, NULL), WEIR_EFULL);
+	assert_null(weir_consumer_producer(&r.sink[0].v.base));
+	assert_int_equal(r.spills, 0); /* it is still ours */
+	weir_block_unref(blocks[--count]);
+	add(&r, 0, &options);
+	assert_false(r.source.paused);
+	while (count)
+		weir_block_unref(blocks[--count]);
+	close_rig(&r);
+	assert_int_equal(r.spills, 1);
+}
+
 /* ---- ends ---- */
 
 static void test_fan_5_a_failing_branch_leaves_the_others_the_last_one_stops_the_producer(
@@ -715,6 +739,7 @@ int main(void)
 		cmocka_unit_test(test_fan_3_a_branch_that_holds_everybody_too_long_is_detached),
 		cmocka_unit_test(test_fan_4_a_spill_keeps_the_order_and_holds_everybody_when_full),
 		cmocka_unit_test(test_a_store_that_fails_fails_its_branch_alone),
+		cmocka_unit_test(test_a_branch_that_spills_is_refused_when_the_budget_has_no_block_for_it),
 		cmocka_unit_test(
 			test_fan_5_a_failing_branch_leaves_the_others_the_last_one_stops_the_producer),
 		cmocka_unit_test(test_a_failure_of_the_source_fails_every_branch),
