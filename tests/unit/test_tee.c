@@ -420,6 +420,34 @@ static void test_a_branch_that_spills_is_refused_when_the_budget_has_no_block_fo
 	assert_int_equal(r.spills, 1);
 }
 
+static void test_a_waiting_time_is_for_branches_that_detach_alone(void **state)
+{
+	static const enum weir_tee_policy policies[] = {WEIR_TEE_BLOCK, WEIR_TEE_DROP,
+							WEIR_TEE_SPILL};
+	struct rig r;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(policies) / sizeof(policies[0]); i++) {
+		struct weir_branch_options options = {
+			.policy = policies[i],
+			.behind = 3000,
+			.separator = WEIR_NO_SEPARATOR,
+			.wait_ns = 1000,
+		};
+
+		open_rig(&r);
+		if (options.policy == WEIR_TEE_SPILL)
+			options.spill = heap_spill(5000, 0, &r.spills);
+		add(&r, 0, &options);
+		r.sink[0].window = 0;
+		pour(&r, 1000, 1000);
+		world_advance(&r.w, 10 * WEIR_NS_PER_S);
+		assert_int_equal(r.sink[0].on_ends, 0);
+		assert_false(state_of(&r, 0).ended);
+		close_rig(&r);
+	}
+}
+
 /* ---- ends ---- */
 
 static void test_fan_5_a_failing_branch_leaves_the_others_the_last_one_stops_the_producer(
@@ -739,6 +767,7 @@ int main(void)
 		cmocka_unit_test(test_fan_3_a_branch_that_holds_everybody_too_long_is_detached),
 		cmocka_unit_test(test_fan_4_a_spill_keeps_the_order_and_holds_everybody_when_full),
 		cmocka_unit_test(test_a_store_that_fails_fails_its_branch_alone),
+		cmocka_unit_test(test_a_waiting_time_is_for_branches_that_detach_alone),
 		cmocka_unit_test(test_a_branch_that_spills_is_refused_when_the_budget_has_no_block_for_it),
 		cmocka_unit_test(
 			test_fan_5_a_failing_branch_leaves_the_others_the_last_one_stops_the_producer),
