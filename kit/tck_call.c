@@ -192,6 +192,7 @@ void weir__tck_register(struct weir_tck *t, struct tck_source *s, enum weir_mode
 	t->refused = false;
 	weir__tck_source_init(s, t);
 	s->standing = REGISTERED;
+	t->registrations++;
 	s->starting = true;
 	t->registering = closed || t->died ? s : NULL;
 	rc = weir_consumer_register(c, &s->base, mode);
@@ -275,15 +276,13 @@ static bool may_refuse(struct weir_tck *t, int rc, uint64_t len, uint64_t held)
 	return rc == WEIR_EFULL && held + len > t->n.limit;
 }
 
-static void accepted(struct weir_tck *t, struct tck_source *s, uint64_t len, bool unasked)
+static void accepted(struct weir_tck *t, uint64_t len, bool unasked)
 {
 	t->turn_in += len;
 	if (len > t->biggest)
 		t->biggest = (size_t)len;
 	if (unasked)
 		t->excess += len;
-	if (s)
-		s->parked = false;
 }
 
 static void refused(struct weir_tck *t, struct tck_source *s, int rc, uint64_t len, uint64_t held,
@@ -309,6 +308,7 @@ static void refused(struct weir_tck *t, struct tck_source *s, int rc, uint64_t l
 static void feed(struct weir_tck *t, uint64_t len)
 {
 	unsigned char *buf;
+	uint64_t at;
 	size_t taken;
 
 	if (!t->subject->feed || len == 0 || t->finished || t->failed)
@@ -317,10 +317,16 @@ static void feed(struct weir_tck *t, uint64_t len)
 	if (!buf)
 		return;
 	fill(t, buf, (size_t)len, t->next);
+	if (t->behind.paused)
+		weir__tck_holds(t, FLOW_2, true, "%s", ""); /* and must not write them on */
 	t->next += len;
+	t->in += len; /* they may all come out, and the end after them, before the call returns */
+	at = t->next;
 	taken = t->subject->feed(t->made.self, buf, (size_t)len);
+	if (taken < len && t->next != at)
+		t->moot = t->quiet = true; /* refused, but what was fed meanwhile was not */
 	t->next -= len - taken;
-	t->in += taken;
+	t->in -= len - taken;
 	memset(buf, SCRIBBLE, (size_t)len);
 	free(buf);
 }
@@ -347,7 +353,8 @@ void weir__tck_write(struct weir_tck *t, uint64_t len, bool give)
 	bool unasked = !s || s->paused || t->writes || (s->base.mode == WEIR_PULL && !s->pulled);
 	bool waiting = t->finished && !t->failed && s && !t->died;
 	uint64_t at = t->next, in = t->in;
-	bool answered = s && s->answered;
+	bool answered = s && s->answered, parked = s && s->parked;
+	unsigned resumes = s ? s->resumes : 0;
 	unsigned char *buf;
 	bool intact;
 	int rc;
@@ -371,8 +378,10 @@ void weir__tck_write(struct weir_tck *t, uint64_t len, bool give)
 	fill(t, buf, (size_t)len, at);
 	t->next += len;
 	t->in += len; /* it may all come out, and end, before the call returns */
-	if (s)
+	if (s) {
 		s->answered = true;
+		s->parked = false; /* it may be asked again, and say so again, from inside */
+	}
 	t->writes++;
 	rc = offer(t, len, give, buf, &intact);
 	t->writes--;
@@ -392,11 +401,13 @@ void weir__tck_write(struct weir_tck *t, uint64_t len, bool give)
 		return;
 	}
 	if (rc == 0) {
-		accepted(t, s, len, unasked);
+		accepted(t, len, unasked);
 		return;
 	}
 	t->next = at;
 	t->in -= len;
+	if (parked && s->resumes == resumes && s->standing == REGISTERED)
+		s->parked = true;
 	if (s && !by_budget(t, len, before.held))
 		s->answered = answered;
 	if (!closed && t->in == in)

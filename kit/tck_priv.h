@@ -180,6 +180,7 @@ struct tck_source {
 	bool woken;    /* and the consumer knows that it has some now */
 	bool pulled;   /* it is inside a pull's resume */
 	bool answered; /* something was written since the last pull */
+	bool put_off;  /* it was not, though there was some */
 	unsigned pauses, resumes, stops, signals; /* since it was registered */
 };
 
@@ -235,6 +236,7 @@ struct weir_tck {
 	bool empty_write;
 	unsigned writes;               /* of them, writes */
 	struct tck_source *registering;
+	unsigned registrations;
 
 	/* the stream */
 	struct tck_source source[2];
@@ -299,6 +301,12 @@ bool weir__tck_holds(struct weir_tck *t, enum rule rule, bool is, const char *fo
 
 /* Bytes, as far as they are compared, that come out when all that went in has. */
 uint64_t weir__tck_due(const struct weir_tck *t);
+
+/* A source of bytes of its own that never end. */
+static inline bool weir__tck_is_endless(const struct weir_tck *t)
+{
+	return t->in == WEIR_TCK_NO_LENGTH;
+}
 
 /* The kit's own clock. */
 static inline bool weir__tck_fake(const struct weir_tck *t)

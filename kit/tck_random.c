@@ -76,7 +76,7 @@ static enum call draw_call(uint64_t *random, const struct weir_tck_subject *s,
 /* Sizes around the marks, and a few others. */
 static uint64_t draw_size(uint64_t *random, const struct weir_tck_numbers *n)
 {
-	uint64_t high = n->high ? n->high : 1000;
+	uint64_t high = (n->high ? n->high : 1000) + n->outside;
 	const uint64_t sizes[] = {0, 1, 2, n->low, n->low + 1, high - 1, high, high + 1, 2 * high,
 				  1 + below(random, high), 1 + below(random, 5000)};
 

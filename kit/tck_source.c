@@ -100,6 +100,7 @@ static bool write_some(struct tck_source *s)
 		len = t->n.limit - t->n.high + 1;
 	if (len == 0 || t->quiet || t->destroyed || s->standing != REGISTERED)
 		return false;
+	s->put_off = t->writes && t->hog; /* see weir__tck_write() */
 	t->supply -= len;
 	weir__tck_write(t, len, false);
 	if (t->in == before)
@@ -202,6 +203,11 @@ void weir__tck_pump(struct weir_tck *t)
 	if (t->destroyed)
 		return;
 	t->depth++;
+	if (s && s->put_off && s->parked) {
+		s->put_off = false;
+		s->woken = true;
+		weir_consumer_wake(t->made.flow.sink);
+	}
 	if (t->made.flow.sink)
 		for (int i = 0; s && s->base.mode == WEIR_PUSH && !s->paused && i < WRITES_A_TURN; i++)
 			if (!write_some(s))

@@ -41,7 +41,7 @@ static bool eat(const char **at, const char *word)
 /* A number, or the name of one with a number added or taken away. */
 static bool parse_value(const char **at, const struct weir_tck_numbers *n, uint64_t *out)
 {
-	uint64_t high = n->high ? n->high : HIGH_GUESS;
+	uint64_t high = (n->high ? n->high : HIGH_GUESS) + n->outside;
 	char sign = '+';
 	char *end;
 

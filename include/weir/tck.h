@@ -59,6 +59,7 @@ struct weir_tck_made {
 struct weir_tck_numbers {
 	size_t high, low, limit;  /* marks of the sink; 0: unknown, or it holds nothing */
 	size_t hold;              /* held at most in all, if that is more than `high` and a chunk */
+	size_t outside;           /* so many bytes may be under way where `outside` says */
 	size_t overshoot;         /* the source may write so much after it was paused */
 	size_t chunk;             /* the source's largest write; 0: unknown */
 	uint64_t finish_wait_ns;  /* a finish waits so long for the producer; 0: does not say;
@@ -207,7 +208,7 @@ struct weir_tck_options {
 	 * NULL: a context of the kit's own, with a clock that moves when the kit says so. */
 	struct weir_context *ctx;
 	void (*turn)(void *arg);
-	unsigned patience;  /* turns that something may take to happen; 0: 2000 */
+	unsigned patience;  /* turns in which nothing moves, after which nothing will; 0: 2000 */
 
 	void (*report)(void *arg, const struct weir_tck_line *line); /* NULL: to standard output,
 	                                                               see weir_tck_print() */
