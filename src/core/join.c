@@ -231,12 +231,14 @@ static void front_fail(struct weir_consumer *c, int why)
 	struct weir_join *j = join_from_front(c);
 
 	assert(why < 0);
-	if (j->source_done)
+	/* Behind a finish, too, while the sink is not through with that. */
+	if (j->outcome.end != WEIR_RUNNING || (j->source_done && j->verdict != WEIR_FINISHED))
 		return;
 	j->verdict = WEIR_SOURCE_FAILED;
 	j->cause = why;
 	stop_source(j, why);
-	weir_consumer_unregister(j->sink);
+	if (j->back.consumer)
+		weir_consumer_unregister(j->sink);
 	weir_consumer_fail(j->sink, why);
 }
 

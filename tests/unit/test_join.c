@@ -146,6 +146,24 @@ static void test_end5_a_source_that_fails_fails_the_sink(void **state)
 	assert_int_equal(t->p.stops, 0); /* it knows */
 }
 
+static void test_end5_a_failure_behind_a_finish_fails_the_sink(void **state)
+{
+	struct rig *t = *state;
+	struct weir_consumer *front;
+
+	t->s.window = 300;
+	assert_int_equal(create(t), 0);
+	front = t->p.base.consumer;
+	assert_int_equal(source_write(&t->p, 700), 0);
+	weir_producer_end(&t->p.base, 0);
+	world_run(&t->w);
+	weir_consumer_fail(front, WEIR_ETRUNCATED);
+	assert_outcome(t, WEIR_SOURCE_FAILED, WEIR_ETRUNCATED, 700, 300);
+	assert_int_equal(t->s.end_why, WEIR_ETRUNCATED);
+	weir_consumer_fail(front, -EIO); /* after the outcome: nothing */
+	assert_outcome(t, WEIR_SOURCE_FAILED, WEIR_ETRUNCATED, 700, 300);
+}
+
 static void test_end2_a_sink_that_dies_stops_the_source_once(void **state)
 {
 	struct rig *t = *state;
@@ -885,6 +903,7 @@ int main(void)
 		JOIN(test_all_bytes_handed_on_is_finished_and_told_once_from_the_context),
 		JOIN(test_finished_waits_for_the_last_byte_and_for_the_end_to_be_known),
 		JOIN(test_end5_a_source_that_fails_fails_the_sink),
+		JOIN(test_end5_a_failure_behind_a_finish_fails_the_sink),
 		JOIN(test_end2_a_sink_that_dies_stops_the_source_once),
 		JOIN(test_a_sink_that_dies_after_the_sources_end_is_a_failed_sink),
 		JOIN(test_a_failed_write_is_a_failed_sink),
