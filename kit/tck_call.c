@@ -334,7 +334,7 @@ static void feed(struct weir_tck *t, uint64_t len)
 static void write_nothing(struct weir_tck *t)
 {
 	uint64_t got = t->got;
-	bool closed = weir__tck_closed(t);
+	bool closed = weir__tck_closed(t) || t->finished;
 	int rc;
 
 	t->empty_write = true;

@@ -199,42 +199,65 @@ bool weir__tck_has_supply(struct weir_tck *t)
 	return t->supply && t->subject->feed && !t->finished;
 }
 
+/* Bytes that are out, but for the end, are not seen. */
+static bool comes_later(struct weir_tck *t)
+{
+	return t->subject->traits.comes_whole && (!t->finished || weir__tck_registered(t));
+}
+
+/* A producer that waits for the budget, and had no reserve when that was filled. */
+static bool is_starved(const struct weir_tck *t, const struct tck_source *s)
+{
+	return t->hog && !t->reserved && s && s->paused;
+}
+
 bool weir__tck_waits(struct weir_tck *t)
 {
 	const struct tck_source *s = weir__tck_registered(t);
 	bool open = t->made.flow.source ? t->behind.window && !t->behind.held : t->window;
 	bool sink = t->made.flow.sink != NULL;
+	int why;
 
 	if (t->quiet || t->destroyed)
 		return false;
-	if (t->died || t->failed)
-		return sink ? !t->front_ended || (s && !s->stops) : t->failed && !t->far_ended;
-	if (!open)
+	if (t->died && t->subject->outcome)
+		return !t->subject->outcome(t->made.self, &why);
+	if (sink && (t->died || t->failed))
+		return !t->front_ended || (s && !s->stops);
+	if (t->died || !open)
 		return false;
+	if (t->failed)
+		return !t->far_ended;
 	if (t->made.flow.source && !t->made.flow.source->consumer && !t->behind.ended)
 		return false;
-	if (t->got < weir__tck_due(t) || weir__tck_has_supply(t))
+	if (t->got < weir__tck_due(t) && !comes_later(t))
+		return true;
+	if (weir__tck_has_supply(t) && !is_starved(t, s))
 		return true;
 	if (s && s->paused && !t->hog)
 		return true;
 	if (!t->finished || s)
 		return false;
-	return (sink && !t->front_ended) || (t->made.flow.source && !t->far_ended);
+	if (t->subject->outcome && !t->subject->outcome(t->made.self, &why))
+		return true;
+	return (sink && !t->front_ended) || ((t->made.flow.source || !sink) && !t->far_ended);
 }
 
 static void turn_outside(struct weir_tck *t)
 {
 	unsigned patience = t->options->patience ? t->options->patience : PATIENCE_DEFAULT;
+	bool moved = false;
 
 	t->depth++;
-	for (unsigned i = 0; i < patience && (i < 2 || weir__tck_waits(t)); i++) {
+	for (unsigned i = 0; i < patience && (i < 2 || moved || weir__tck_waits(t)); i++) {
 		uint64_t before = t->in + t->got;
 
 		t->options->turn(t->options->arg);
 		t->depth--;
 		weir__tck_pump(t);
 		t->depth++;
-		if (t->in + t->got != before && i > 2 && !weir__tck_is_endless(t))
+		moved = t->in + t->got != before && !weir__tck_is_endless(t);
+		if (moved && i > 2)
 			i = 2;
 	}
 	t->depth--;
@@ -309,8 +332,16 @@ static void look_at_death(struct weir_tck *t)
 {
 	struct tck_source *s = weir__tck_registered(t);
 
+	int why = 0;
+
 	if (!t->made.flow.sink) {
 		weir__tck_holds(t, END_2, true, "%s", ""); /* it is silent: see tck_sink.c */
+		if (t->subject->outcome)
+			/* All may have been handed on before. */
+			weir__tck_holds(t, END_8,
+					t->subject->outcome(t->made.self, &why) &&
+						(why < 0 || (t->finished && t->subject->traits.outside)),
+					"its far side is gone, and its outcome is %d", why);
 		return;
 	}
 	if (!t->front_ended || s) {
@@ -337,6 +368,8 @@ static void look_at_stream(struct weir_tck *t)
 	if (t->far_ended || t->front_ended)
 		weir__tck_holds(t, DATA_1, t->got >= due, "%llu of %llu bytes came out", (ull)t->got,
 				(ull)due);
+	if (comes_later(t))
+		due = t->got;
 	weir__tck_holds(t, FLOW_4, t->got >= due && !weir__tck_has_supply(t),
 			"it stands still, with %llu of %llu bytes out and %llu to come", (ull)t->got,
 			(ull)due, (ull)t->supply);
@@ -369,6 +402,7 @@ static void finish(struct weir_tck *t)
 static void look_at_finish(struct weir_tck *t)
 {
 	bool far = t->made.flow.source || !t->made.flow.sink;
+	int why = 1; /* none yet */
 
 	if (weir__tck_due(t) == WEIR_TCK_NO_LENGTH) {
 		if (!weir__tck_is_endless(t))
@@ -380,6 +414,10 @@ static void look_at_finish(struct weir_tck *t)
 			"it was finished, and does not end");
 	weir__tck_holds(t, t->in ? END_3 : END_6, !far || t->far_ended,
 			"it was finished, and its far side is not told");
+	if (t->subject->outcome)
+		weir__tck_holds(t, t->in ? END_3 : END_6,
+				t->subject->outcome(t->made.self, &why) && why == 0,
+				"it was finished, and its outcome is %d", why);
 	if (!t->subject->traits.twisted)
 		weir__tck_holds(t, t->in ? END_3 : END_6, t->front_why == 0 && t->far_why == 0,
 				"it was finished, and fails with %s",

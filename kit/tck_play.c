@@ -190,10 +190,13 @@ static void take(struct weir_tck *t, uint64_t max)
 static void die(struct weir_tck *t)
 {
 	bool sink_dies = t->made.flow.source != NULL;
+	int why;
 
 	if (sink_dies && !t->behind.wrap.front.producer && !t->behind.ended)
 		return; /* nobody is there who would see it */
 	if (t->died || t->failed || t->far_ended || t->front_ended || (!sink_dies && !t->subject->die))
+		return;
+	if (t->subject->outcome && t->subject->outcome(t->made.self, &why))
 		return;
 	t->died = true;
 	t->torn = t->torn || t->inside_out;

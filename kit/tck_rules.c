@@ -108,6 +108,8 @@ static const struct {
 	[REG_3] = {.lacks = no_sink, .schedules = SCHEDULES("register push, turn", "register pull, turn")},
 	[REG_4] = {.lacks = no_sink,
 		   .schedules = SCHEDULES("take 0, write high, register push",
+			     "take 0, chunk 3000, register push, supply high+300000, play, unregister, "
+			     "register other push",
 			     "take 0, register push, write high, unregister, register other push"),
 		   .strict_only = true},
 	[REG_5] = {.lacks = NULL, .schedules = SCHEDULES("unregister, register push, unregister, unregister, turn",
@@ -122,7 +124,9 @@ static const struct {
 		   .schedules = SCHEDULES("take 0, register push, write high, unregister, take all, turn, "
 			     "register other push, play, write 1, play",
 			     "take 0, register push, write high, unregister, take all, turn, "
-			     "register other push, take 0, write high, take all, play"),
+			     "register other push, take 0, write high, take all, play",
+			     "take 0, chunk 3000, register push, supply high+300000, play, unregister, "
+			     "take all, play, register other push, play, write 1, play"),
 		   .strict_only = true},
 	[REG_7] = {.lacks = no_sink,
 		   .schedules = SCHEDULES("take 0, register push, write high, unregister, take all, play",
@@ -197,7 +201,7 @@ static const struct {
 	[MEM_1] = {.lacks = no_bound,
 		   .schedules = SCHEDULES("take 0, chunk 3000, register push, supply 300000, play",
 			     "take 0, chunk 3000, register pull, supply 300000, play, take 10000, play",
-			     "take 0, chunk 7, register push, supply high+100, play",
+			     "take 0, chunk 7, register push, supply mark+100, play",
 			     "take 0, write high, turn")},
 	[MEM_2] = {.lacks = no_sink,
 		   .schedules = SCHEDULES("take 0, register push, write high, write 10, turn, take all, play",

@@ -216,7 +216,7 @@ void weir__tck_pump(struct weir_tck *t)
 		uint64_t len = t->supply < t->chunk ? t->supply : t->chunk, before = t->in;
 
 		weir__tck_write(t, len, false);
-		t->supply -= t->in - before;
+		t->supply -= t->in - before < len ? t->in - before : len; /* more from inside */
 	}
 	t->depth--;
 	weir__tck_look(t);

@@ -41,13 +41,16 @@ static bool eat(const char **at, const char *word)
 /* A number, or the name of one with a number added or taken away. */
 static bool parse_value(const char **at, const struct weir_tck_numbers *n, uint64_t *out)
 {
-	uint64_t high = (n->high ? n->high : HIGH_GUESS) + n->outside;
+	uint64_t guess = n->limit && n->limit < HIGH_GUESS ? n->limit : HIGH_GUESS;
+	uint64_t high = (n->high ? n->high : guess) + n->outside;
 	char sign = '+';
 	char *end;
 
 	*out = 0;
 	if (eat(at, "all"))
 		*out = ALL;
+	else if (eat(at, "mark"))
+		*out = high - n->outside;
 	else if (eat(at, "high"))
 		*out = high;
 	else if (eat(at, "low"))

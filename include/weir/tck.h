@@ -76,6 +76,7 @@ struct weir_tck_traits {
 	                      in a kernel, when it says so */
 	bool counts_behind; /* a processor: what the consumer behind holds of its bytes, it says
 	                       that it holds */
+	bool comes_whole;  /* the far side sees no byte before the end */
 	bool sink_cannot_fail;  /* the far side sees no difference between finish and fail */
 	bool loses_cause;  /* the far side sees that it failed, but not of what */
 	bool push_only;    /* the source does not pull: it is never registered so */
