@@ -4,6 +4,7 @@
 #include "tck_claims.h"
 
 #include "weir/impl/wrap.h"
+#include "weir/memory.h"
 
 /* ---- the valve ---- */
 
@@ -36,7 +37,7 @@ static void test_a_valve_keeps_the_contract_with_any_marks(void **state)
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		struct marks marks = table[i];
 		struct weir_tck_subject subject = box_subject;
-		struct claims claims = {SINK_RULES, marks.limit < 8192 ? "MEM-5" : "", ""};
+		struct claims claims = {.rules = SINK_RULES, .without = marks.limit < 8192 ? "MEM-5" : ""};
 
 		subject.name = "valve";
 		subject.arg = &marks;
@@ -46,21 +47,6 @@ static void test_a_valve_keeps_the_contract_with_any_marks(void **state)
 		subject.numbers.limit = marks.limit;
 		assert_claims(&subject, i ? 300 : 1000, &claims);
 	}
-}
-
-static void test_a_valve_in_the_twisted_profile_keeps_what_is_not_its_profiles(void **state)
-{
-	struct weir_tck_subject subject = box_subject;
-
-	(void)state;
-	subject.name = "valve, Twisted";
-	subject.arg = &subject;
-	subject.traits.twisted = true;
-	subject.numbers = (struct weir_tck_numbers){
-		.high = WEIR_TWISTED_HIGH,
-		.finish_wait_ns = WEIR_NEVER,
-	};
-	assert_claims(&subject, 1000, &(struct claims){SINK_RULES, NOT_TWISTED, NULL});
 }
 
 /* ---- what stands between ---- */
@@ -131,8 +117,8 @@ static void test_a_wrap_keeps_the_contract(void **state)
 	struct weir_tck_subject twice = closed_chain("two wraps", &two, valve_numbers);
 
 	(void)state;
-	assert_claims(&subject, 1000, &(struct claims){SINK_RULES, "", ""});
-	assert_claims(&twice, 300, &(struct claims){SINK_RULES, "", ""});
+	assert_claims(&subject, 1000, &(struct claims){.rules = SINK_RULES, .without = ""});
+	assert_claims(&twice, 300, &(struct claims){.rules = SINK_RULES, .without = ""});
 }
 
 static int bare_set_marks(void *self, size_t high, size_t low, size_t limit)
@@ -149,14 +135,108 @@ static void test_a_bare_processor_keeps_the_contract(void **state)
 
 	(void)state;
 	subject.set_marks = bare_set_marks;
-	assert_claims(&subject, 1000, &(struct claims){PROCESSOR_RULES, "", ""});
+	assert_claims(&subject, 1000, &(struct claims){.rules = PROCESSOR_RULES, .without = ""});
+}
+
+/* ---- a join, as a flow from the memory transport to a box ---- */
+
+struct joined {
+	struct weir_memory *memory;
+	struct box *box;
+	struct weir_join *join;
+	struct weir_outcome outcome;
+	bool done;
+};
+
+static void on_done(struct weir_join *join, const struct weir_outcome *outcome, void *arg)
+{
+	struct joined *j = arg;
+
+	(void)join;
+	assert_false(j->done);
+	j->outcome = *outcome;
+	j->done = true;
+}
+
+static int joined_make(void *arg, struct weir_tck *kit, struct weir_tck_made *out)
+{
+	struct joined *j = calloc(1, sizeof(*j));
+	struct weir_join_options options = {.on_done = on_done, .arg = j};
+	struct weir_context *ctx = weir_tck_context(kit);
+	struct weir_tck_made made = {0};
+
+	(void)arg;
+	assert_non_null(j);
+	assert_int_equal(weir_memory_create(ctx, NULL, &j->memory), 0);
+	assert_int_equal(box_make(NULL, kit, &made), 0);
+	j->box = made.self;
+	assert_int_equal(weir_join_create(ctx,
+					  weir_transport_source(weir_memory_transport(j->memory)),
+					  made.flow.sink, &options, &j->join), 0);
+	out->self = j;
+	return 0;
+}
+
+static void joined_destroy(void *self)
+{
+	struct joined *j = self;
+
+	weir_join_destroy(j->join);
+	weir_memory_destroy(j->memory);
+	box_destroy(j->box);
+	free(j);
+}
+
+static void joined_take(void *self, size_t max)
+{
+	box_take(((struct joined *)self)->box, max);
+}
+
+static void joined_die(void *self, int why)
+{
+	box_die(((struct joined *)self)->box, why);
+}
+
+static size_t joined_feed(void *self, const void *data, size_t len)
+{
+	return weir_memory_inject(((struct joined *)self)->memory, data, len) == 0 ? len : 0;
+}
+
+static void joined_feed_end(void *self, int why)
+{
+	weir_memory_end(((struct joined *)self)->memory, why);
+}
+
+static bool joined_outcome(void *self, int *why)
+{
+	const struct joined *j = self;
+
+	*why = j->outcome.cause;
+	return j->done;
+}
+
+static void test_a_join_keeps_the_contract(void **state)
+{
+	struct weir_tck_subject subject = {
+		.name = "join",
+		.make = joined_make,
+		.destroy = joined_destroy,
+		.take = joined_take,
+		.die = joined_die,
+		.feed = joined_feed,
+		.feed_end = joined_feed_end,
+		.outcome = joined_outcome,
+	};
+
+	(void)state;
+	assert_claims(&subject, 1000, &(struct claims){.rules = FLOW_RULES, .without = ""});
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_valve_keeps_the_contract_with_any_marks),
-		cmocka_unit_test(test_a_valve_in_the_twisted_profile_keeps_what_is_not_its_profiles),
+		cmocka_unit_test(test_a_join_keeps_the_contract),
 		cmocka_unit_test(test_a_wrap_keeps_the_contract),
 		cmocka_unit_test(test_a_bare_processor_keeps_the_contract),
 	};

@@ -4,135 +4,16 @@
 
 #include "tck_chain.h"
 #include "tck_claims.h"
+#include "tck_memory.h"
 
-#include "weir/impl/wrap.h"
 #include "weir/loopback.h"
-#include "weir/memory.h"
 #include "weir/pattern.h"
 #include "weir/sim.h"
 #include "weir/tap.h"
 
 static const struct weir_tck_numbers valve_numbers = VALVE_NUMBERS;
 
-/*
- * ---- the memory transport's sink: its peer's bytes are fetched after each call, and in the
- * turn after it, in which the transport may go on ----
- */
-
-struct recorder {
-	struct weir_wrap wrap; /* first */
-	struct weir_tck *kit;
-	struct weir_memory *memory;
-	struct weir_end_watch end;
-	struct weir_task task;
-};
-
-static void fetch(struct recorder *r)
-{
-	size_t len;
-	const unsigned char *value = weir_memory_value(r->memory, &len);
-	unsigned char *copy;
-
-	if (len == 0)
-		return;
-	copy = malloc(len); /* the kit may write more from inside */
-	assert_non_null(copy);
-	memcpy(copy, value, len);
-	weir_memory_clear(r->memory);
-	weir_tck_out(r->kit, copy, len);
-	free(copy);
-}
-
-/* Now, and once more in the next turn. */
-static void fetch_on(struct recorder *r)
-{
-	weir_task_cancel(&r->task); /* behind what the transport has queued */
-	weir_task_queue(weir_tck_context(r->kit), &r->task);
-	fetch(r);
-}
-
-static void run_fetch(struct weir_task *task)
-{
-	fetch((struct recorder *)((char *)task - offsetof(struct recorder, task)));
-}
-
-static int recorder_write(struct weir_consumer *c, const void *data, size_t len)
-{
-	int rc = weir_wrap_consumer_ops.write(c, data, len);
-
-	fetch_on((struct recorder *)c);
-	return rc;
-}
-
-static int recorder_give(struct weir_consumer *c, struct weir_chunk *chunk)
-{
-	int rc = weir_wrap_consumer_ops.give(c, chunk);
-
-	fetch_on((struct recorder *)c);
-	return rc;
-}
-
-/* What came out before the end is told before it. */
-static void on_recorder_end(void *arg, int why)
-{
-	struct recorder *r = arg;
-
-	fetch(r);
-	weir_tck_out_end(r->kit, why);
-}
-
-static const struct weir_consumer_ops *recorder_ops(void)
-{
-	static struct weir_consumer_ops ops;
-
-	ops = weir_wrap_consumer_ops;
-	ops.write = recorder_write;
-	ops.give = recorder_give;
-	return &ops;
-}
-
-/* `arg`: anything for the Twisted profile. */
-static int memory_make(void *arg, struct weir_tck *kit, struct weir_tck_made *out)
-{
-	struct weir_memory_options options = {.twisted = arg != NULL};
-	struct recorder *r = calloc(1, sizeof(*r));
-	struct weir_consumer *sink;
-
-	assert_non_null(r);
-	r->kit = kit;
-	r->task.run = run_fetch;
-	assert_int_equal(weir_memory_create(weir_tck_context(kit), &options, &r->memory), 0);
-	sink = weir_transport_sink(weir_memory_transport(r->memory));
-	weir_wrap_init(&r->wrap, sink, recorder_ops(), &weir_wrap_producer_ops);
-	weir_consumer_watch_end(sink, &r->end, on_recorder_end, r);
-	out->flow.sink = &r->wrap.front;
-	out->self = r;
-	return 0;
-}
-
-static void memory_destroy(void *self)
-{
-	struct recorder *r = self;
-
-	weir_consumer_unwatch_end(weir_transport_sink(weir_memory_transport(r->memory)), &r->end);
-	weir_task_cancel(&r->task);
-	weir_wrap_fini(&r->wrap);
-	weir_memory_destroy(r->memory);
-	free(r);
-}
-
-static void memory_take(void *self, size_t max)
-{
-	struct recorder *r = self;
-
-	weir_memory_take(r->memory, max);
-	fetch_on(r);
-}
-
-static void memory_die(void *self, int why)
-{
-	weir_memory_lose(((struct recorder *)self)->memory, why);
-}
+/* ---- the memory transport ---- */
 
 static int memory_set_marks(void *self, size_t high, size_t low, size_t limit)
 {
@@ -154,7 +35,7 @@ static void test_the_memory_transports_sink_keeps_the_contract(void **state)
 	};
 
 	(void)state;
-	assert_claims(&subject, 1000, &(struct claims){SINK_RULES, "", ""});
+	assert_claims(&subject, 1000, &(struct claims){.rules = SINK_RULES, .without = ""});
 }
 
 /* ---- its source ---- */
@@ -196,7 +77,7 @@ static void test_the_memory_transports_source_keeps_the_contract(void **state)
 	};
 
 	(void)state;
-	assert_claims(&subject, 1000, &(struct claims){SOURCE_RULES, "", ""});
+	assert_claims(&subject, 1000, &(struct claims){.rules = SOURCE_RULES, .without = ""});
 }
 
 /* ---- loopback ---- */
@@ -245,7 +126,7 @@ static void test_loopback_keeps_the_contract(void **state)
 	};
 
 	(void)state;
-	assert_claims(&subject, 1000, &(struct claims){PROCESSOR_RULES, "", ""});
+	assert_claims(&subject, 1000, &(struct claims){.rules = PROCESSOR_RULES, .without = ""});
 }
 
 /* ---- a simulated link, in its own world ---- */
@@ -391,7 +272,7 @@ static void test_a_simulated_links_sink_keeps_the_contract(void **state)
 	};
 
 	(void)state;
-	assert_link_claims(&subject, &(struct claims){SINK_RULES, NOT_OUTSIDE, ""});
+	assert_link_claims(&subject, &(struct claims){.rules = SINK_RULES, .without = NOT_OUTSIDE});
 }
 
 static void test_a_simulated_links_source_keeps_the_contract(void **state)
@@ -465,7 +346,7 @@ static void assert_pattern_claims(struct weir_tck_subject subject, uint64_t leng
 	subject.destroy = pattern_destroy;
 	subject.numbers.length = length;
 	subject.traits.push_only = true;
-	assert_claims(&subject, 300, &(struct claims){PATTERN_RULES, without, ""});
+	assert_claims(&subject, 300, &(struct claims){.rules = PATTERN_RULES, .without = without});
 }
 
 static void test_zeros_keep_the_contract(void **state)
