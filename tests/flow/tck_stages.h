@@ -15,7 +15,7 @@
 /* ---- throttles ---- */
 
 static inline void throttle_stage(struct stage *s, struct weir_tck *kit, struct weir_rate rate,
-				  struct weir_throttle_group *group)
+                                  struct weir_throttle_group *group)
 {
 	struct weir_throttle *t;
 
@@ -26,7 +26,7 @@ static inline void throttle_stage(struct stage *s, struct weir_tck *kit, struct 
 }
 
 static inline void open_throttle_make(struct stage *s, struct weir_tck *kit,
-				      struct weir_consumer *behind)
+                                      struct weir_consumer *behind)
 {
 	(void)behind;
 	throttle_stage(s, kit, (struct weir_rate){0}, NULL);
@@ -35,7 +35,7 @@ static inline void open_throttle_make(struct stage *s, struct weir_tck *kit,
 #define THROTTLE_RATE ((struct weir_rate){.bytes_per_s = 1000000, .burst = 5000})
 
 static inline void slow_throttle_make(struct stage *s, struct weir_tck *kit,
-				      struct weir_consumer *behind)
+                                      struct weir_consumer *behind)
 {
 	(void)behind;
 	throttle_stage(s, kit, THROTTLE_RATE, NULL);
@@ -46,8 +46,8 @@ static inline void member_make(struct stage *s, struct weir_tck *kit, struct wei
 	struct weir_throttle_group *group;
 
 	(void)behind;
-	assert_int_equal(weir_throttle_group_create(weir_tck_context(kit), THROTTLE_RATE, 0, &group),
-			 0);
+	assert_int_equal(
+		weir_throttle_group_create(weir_tck_context(kit), THROTTLE_RATE, 0, &group), 0);
 	throttle_stage(s, kit, (struct weir_rate){0}, group);
 	s->more = group;
 }
@@ -79,7 +79,7 @@ static const struct stage_kind member_kind = {
 /* ---- proxies ---- */
 
 static inline void proxy_stage(struct stage *s, struct weir_tck *kit,
-			       const struct weir_proxy_options *options)
+                               const struct weir_proxy_options *options)
 {
 	struct weir_proxy *p;
 
@@ -94,25 +94,24 @@ static inline void proxy_stage_destroy(struct stage *s)
 	weir_proxy_destroy(s->self);
 }
 
-#define PROXY_KIND(kind, text, ...)                                                           \
-	static inline void kind##_make(struct stage *s, struct weir_tck *kit,                  \
-				       struct weir_consumer *behind)                           \
-	{                                                                                      \
-		(void)behind;                                                                  \
-		proxy_stage(s, kit, &(struct weir_proxy_options){__VA_ARGS__});                \
-	}                                                                                      \
-	static const struct stage_kind kind##_kind = {                                         \
-		.name = text,                                                                  \
-		.make = kind##_make,                                                           \
-		.destroy = proxy_stage_destroy,                                                \
+#define PROXY_KIND(kind, text, ...)                                                                \
+	static inline void kind##_make(struct stage *s, struct weir_tck *kit,                      \
+	                               struct weir_consumer *behind)                               \
+	{                                                                                          \
+		(void)behind;                                                                      \
+		proxy_stage(s, kit, &(struct weir_proxy_options){__VA_ARGS__});                    \
+	}                                                                                          \
+	static const struct stage_kind kind##_kind = {                                             \
+		.name = text,                                                                      \
+		.make = kind##_make,                                                               \
+		.destroy = proxy_stage_destroy,                                                    \
 	}
 
 PROXY_KIND(plain_proxy, "proxy", .buffering = false);
 PROXY_KIND(buffering_proxy, "buffering proxy", .buffering = true);
 PROXY_KIND(small_proxy, "small proxy", .buffering = true, .high = 3000, .low = 100, .limit = 9000);
 PROXY_KIND(twisted_plain_proxy, "proxy, Twisted", .twisted = true);
-PROXY_KIND(twisted_buffering_proxy, "buffering proxy, Twisted", .twisted = true,
-	   .buffering = true);
+PROXY_KIND(twisted_buffering_proxy, "buffering proxy, Twisted", .twisted = true, .buffering = true);
 
 /* ---- taps ---- */
 
@@ -139,7 +138,7 @@ static inline void hash_bytes(void *arg, const void *data, size_t len)
 }
 
 static inline void hash_tap_make(struct stage *s, struct weir_tck *kit,
-				 struct weir_consumer *behind)
+                                 struct weir_consumer *behind)
 {
 	struct weir_tap *tap;
 	struct weir_hash *hash;

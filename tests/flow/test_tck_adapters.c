@@ -24,7 +24,8 @@ static void test_a_throttle_keeps_the_contract(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++)
-		assert_claims(&subjects[i], 1000, &(struct claims){.rules = PROCESSOR_RULES, .without = ""});
+		assert_claims(&subjects[i], 1000,
+		              &(struct claims){.rules = PROCESSOR_RULES, .without = ""});
 }
 
 static void test_a_proxy_keeps_the_contract(void **state)
@@ -33,10 +34,15 @@ static void test_a_proxy_keeps_the_contract(void **state)
 	static const struct chain_plan buffering = {.kinds = {&buffering_proxy_kind}};
 	static const struct chain_plan small = {.kinds = {&small_proxy_kind}};
 	const struct weir_tck_numbers plain_numbers = {
-		.high = 1, .limit = WEIR_LIMIT_DEFAULT, .finish_wait_ns = WEIR_FINISH_WAIT_DEFAULT,
+		.high = 1,
+		.limit = WEIR_LIMIT_DEFAULT,
+		.finish_wait_ns = WEIR_FINISH_WAIT_DEFAULT,
 	};
 	const struct weir_tck_numbers small_numbers = {
-		.high = 3000, .low = 100, .limit = 9000, .finish_wait_ns = WEIR_FINISH_WAIT_DEFAULT,
+		.high = 3000,
+		.low = 100,
+		.limit = 9000,
+		.finish_wait_ns = WEIR_FINISH_WAIT_DEFAULT,
 	};
 	struct weir_tck_subject subjects[] = {
 		open_chain("proxy", &plain, plain_numbers),
@@ -46,7 +52,8 @@ static void test_a_proxy_keeps_the_contract(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++)
-		assert_claims(&subjects[i], 1000, &(struct claims){.rules = PROCESSOR_RULES, .without = ""});
+		assert_claims(&subjects[i], 1000,
+		              &(struct claims){.rules = PROCESSOR_RULES, .without = ""});
 }
 
 static void test_a_tap_keeps_the_contract(void **state)
@@ -130,7 +137,8 @@ static void test_a_receiver_keeps_the_contract(void **state)
 
 	(void)state;
 	/* A callback cannot go away: it fails the stream with what it returns. */
-	assert_claims(&subject, 1000, &(struct claims){.rules = SINK_RULES, .without = "END-2 END-8 "});
+	assert_claims(&subject, 1000,
+	              &(struct claims){.rules = SINK_RULES, .without = "END-2 END-8 "});
 }
 
 /* ---- the feeder ---- */
@@ -173,7 +181,8 @@ static void test_a_feeder_keeps_the_contract(void **state)
 	};
 
 	(void)state;
-	assert_claims(&subject, 1000, &(struct claims){.rules = SOURCE_RULES, .without = "FLOW-5 FLOW-7 "});
+	assert_claims(&subject, 1000,
+	              &(struct claims){.rules = SOURCE_RULES, .without = "FLOW-5 FLOW-7 "});
 }
 
 /* ---- the tee: the kit sees one branch; the other one is slow, at its policy's mercy ---- */
@@ -192,14 +201,15 @@ struct split {
 };
 
 static void add_other(struct split *s, struct weir_tck *kit,
-		      const struct weir_branch_options *options)
+                      const struct weir_branch_options *options)
 {
 	struct weir_context *ctx = weir_tck_context(kit);
 
 	assert_int_equal(weir_throttle_create(ctx, THROTTLE_RATE, NULL, &s->throttle), 0);
 	assert_int_equal(weir_pattern_null(ctx, &s->null), 0);
 	assert_int_equal(weir_consumer_register(weir_transport_sink(s->null),
-						weir_throttle_source(s->throttle), WEIR_PUSH), 0);
+	                                        weir_throttle_source(s->throttle), WEIR_PUSH),
+	                 0);
 	assert_int_equal(weir_tee_add(s->tee, weir_throttle_sink(s->throttle), options, NULL), 0);
 }
 
@@ -241,8 +251,8 @@ static void split_die(void *self, int why)
 {
 	struct split *s = self;
 
-	weir_throttle_destroy(s->throttle);
-	s->throttle = NULL;
+	if (s->throttle)
+		weir_consumer_fail(weir_throttle_sink(s->throttle), why);
 	box_die(((struct split *)self)->seen, why);
 }
 
@@ -250,16 +260,27 @@ static void split_die(void *self, int why)
 
 static const struct split_plan splits[] = {
 	{"tee, one branch", {.policy = WEIR_TEE_BLOCK}, {0}, true},
-	{"tee, one branch that drops", {.policy = WEIR_TEE_DROP, .behind = MUCH, .separator = -1},
-	 {0}, true},
-	{"tee, one branch that is detached", {.policy = WEIR_TEE_DETACH, .behind = MUCH}, {0}, true},
+	{"tee, one branch that drops",
+         {.policy = WEIR_TEE_DROP, .behind = MUCH, .separator = -1},
+         {0},
+         true},
+	{"tee, one branch that is detached",
+         {.policy = WEIR_TEE_DETACH, .behind = MUCH},
+         {0},
+         true},
 	{"tee, a slow branch", {.policy = WEIR_TEE_BLOCK}, {.policy = WEIR_TEE_BLOCK}, false},
-	{"tee, a slow branch that drops", {.policy = WEIR_TEE_BLOCK},
-	 {.policy = WEIR_TEE_DROP, .behind = 1000, .separator = WEIR_NO_SEPARATOR}, false},
-	{"tee, a slow branch that is detached", {.policy = WEIR_TEE_BLOCK},
-	 {.policy = WEIR_TEE_DETACH, .behind = 1000}, false},
-	{"tee, a slow branch that is detached in time", {.policy = WEIR_TEE_BLOCK},
-	 {.policy = WEIR_TEE_DETACH, .wait_ns = WEIR_NS_PER_MS}, false},
+	{"tee, a slow branch that drops",
+         {.policy = WEIR_TEE_BLOCK},
+         {.policy = WEIR_TEE_DROP, .behind = 1000, .separator = WEIR_NO_SEPARATOR},
+         false},
+	{"tee, a slow branch that is detached",
+         {.policy = WEIR_TEE_BLOCK},
+         {.policy = WEIR_TEE_DETACH, .behind = 1000},
+         false},
+	{"tee, a slow branch that is detached in time",
+         {.policy = WEIR_TEE_BLOCK},
+         {.policy = WEIR_TEE_DETACH, .wait_ns = WEIR_NS_PER_MS},
+         false},
 };
 
 static void test_a_tee_keeps_the_contract(void **state)
@@ -283,11 +304,12 @@ static void test_a_tee_keeps_the_contract(void **state)
 		/* Handed on is what the slowest has got of those that must get all: the kit sees
 		 * more of it, or, of one that may drop, less. */
 		subject.traits.outside = plan.seen.policy == WEIR_TEE_DROP ||
-					 (!plan.alone && plan.other.policy != WEIR_TEE_DROP);
-		assert_claims(&subject, 300, &(struct claims){
-			.rules = SINK_RULES,
-			.without = subject.traits.outside ? "MEM-5 " : "",
-		});
+		                         (!plan.alone && plan.other.policy != WEIR_TEE_DROP);
+		assert_claims(&subject, 300,
+		              &(struct claims){
+				      .rules = SINK_RULES,
+				      .without = subject.traits.outside ? "MEM-5 " : "",
+			      });
 	}
 }
 

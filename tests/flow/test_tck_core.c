@@ -37,7 +37,8 @@ static void test_a_valve_keeps_the_contract_with_any_marks(void **state)
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		struct marks marks = table[i];
 		struct weir_tck_subject subject = box_subject;
-		struct claims claims = {.rules = SINK_RULES, .without = marks.limit < 8192 ? "MEM-5" : ""};
+		struct claims claims = {.rules = SINK_RULES,
+		                        .without = marks.limit < 8192 ? "MEM-5" : ""};
 
 		subject.name = "valve";
 		subject.arg = &marks;
@@ -171,8 +172,9 @@ static int joined_make(void *arg, struct weir_tck *kit, struct weir_tck_made *ou
 	assert_int_equal(box_make(NULL, kit, &made), 0);
 	j->box = made.self;
 	assert_int_equal(weir_join_create(ctx,
-					  weir_transport_source(weir_memory_transport(j->memory)),
-					  made.flow.sink, &options, &j->join), 0);
+	                                  weir_transport_source(weir_memory_transport(j->memory)),
+	                                  made.flow.sink, &options, &j->join),
+	                 0);
 	out->self = j;
 	return 0;
 }

@@ -148,7 +148,7 @@ static void sim_turn(void *arg)
 struct link {
 	struct world *world;
 	struct weir_transport *left, *right;
-	struct box *box;              /* what reads it */
+	struct box *box; /* what reads it */
 };
 
 static struct link *link_new(void *arg)
@@ -157,8 +157,8 @@ static struct link *link_new(void *arg)
 
 	assert_non_null(l);
 	l->world = arg;
-	assert_int_equal(weir_sim_link_create(l->world->sim, &l->world->options, &l->left,
-					      &l->right), 0);
+	assert_int_equal(
+		weir_sim_link_create(l->world->sim, &l->world->options, &l->left, &l->right), 0);
 	return l;
 }
 
@@ -181,7 +181,8 @@ static int link_sink_make(void *arg, struct weir_tck *kit, struct weir_tck_made 
 	assert_int_equal(box_make(NULL, kit, out), 0);
 	l->box = out->self;
 	assert_int_equal(weir_consumer_register(&l->box->valve.base,
-						weir_transport_source(l->right), WEIR_PUSH), 0);
+	                                        weir_transport_source(l->right), WEIR_PUSH),
+	                 0);
 	out->flow.sink = weir_transport_sink(l->left);
 	out->self = l;
 	return 0;
@@ -233,9 +234,12 @@ static void link_feed_end(void *self, int why)
 /* As it is by default; and slow, in pieces. */
 static const struct weir_sim_link_options links[] = {
 	{.to_right = {.buffer = 65536}},
-	{.to_right = {.latency_ns = 3 * WEIR_NS_PER_MS, .jitter_ns = WEIR_NS_PER_MS,
-		      .buffer = 10000, .piece = 700, .random_pieces = true,
-		      .bytes_per_s = 50000000}},
+	{.to_right = {.latency_ns = 3 * WEIR_NS_PER_MS,
+                      .jitter_ns = WEIR_NS_PER_MS,
+                      .buffer = 10000,
+                      .piece = 700,
+                      .random_pieces = true,
+                      .bytes_per_s = 50000000}},
 };
 
 static void assert_link_claims(struct weir_tck_subject *subject, const struct claims *claims)
@@ -288,9 +292,9 @@ static void test_a_simulated_links_source_keeps_the_contract(void **state)
 
 	(void)state;
 	assert_link_claims(&subject, &(struct claims){
-		.rules = SOURCE_RULES,
-		.without = "FLOW-5 FLOW-7 FLOW-10 END-7 END-10 ",
-	});
+					     .rules = SOURCE_RULES,
+					     .without = "FLOW-5 FLOW-7 FLOW-10 END-7 END-10 ",
+				     });
 }
 
 /* ---- patterns ---- */
@@ -324,7 +328,8 @@ static int random_make(void *arg, struct weir_tck *kit, struct weir_tck_made *ou
 {
 	struct weir_transport *t;
 
-	assert_int_equal(weir_pattern_random(weir_tck_context(kit), *(const uint64_t *)arg, 7, &t), 0);
+	assert_int_equal(weir_pattern_random(weir_tck_context(kit), *(const uint64_t *)arg, 7, &t),
+	                 0);
 	out->flow.source = weir_transport_source(t);
 	out->self = t;
 	return 0;
@@ -370,10 +375,12 @@ static void read_random_bytes(void)
 	size_t len;
 
 	assert_int_equal(weir_sim_create(NULL, &sim), 0);
-	assert_int_equal(weir_pattern_random(weir_sim_context(sim), sizeof(random_bytes), 7, &t), 0);
+	assert_int_equal(weir_pattern_random(weir_sim_context(sim), sizeof(random_bytes), 7, &t),
+	                 0);
 	assert_int_equal(weir_memory_create(weir_sim_context(sim), NULL, &m), 0);
 	assert_int_equal(weir_consumer_register(weir_transport_sink(weir_memory_transport(m)),
-						weir_transport_source(t), WEIR_PUSH), 0);
+	                                        weir_transport_source(t), WEIR_PUSH),
+	                 0);
 	assert_true(weir_sim_run(sim, WEIR_NEVER));
 	value = weir_memory_value(m, &len);
 	assert_int_equal(len, sizeof(random_bytes));
@@ -449,10 +456,12 @@ static void test_the_null_sink_keeps_the_contract(void **state)
 	};
 
 	(void)state;
-	assert_claims(&subject, 1000, &(struct claims){
-		.rules = SINK_RULES,
-		.without = "REG-4 REG-6 FLOW-1 FLOW-3 MEM-1 MEM-2 MEM-5 END-2 END-4 END-8 ",
-	});
+	assert_claims(
+		&subject, 1000,
+		&(struct claims){
+			.rules = SINK_RULES,
+			.without = "REG-4 REG-6 FLOW-1 FLOW-3 MEM-1 MEM-2 MEM-5 END-2 END-4 END-8 ",
+		});
 }
 
 int main(void)

@@ -43,63 +43,73 @@ static void assert_compositions(const struct composition *table, size_t count)
 			is_closed(plan) ? closed_chain(table[i].name, plan, whole(plan))
 					: open_chain(table[i].name, plan, whole(plan));
 
-		assert_claims(&subject, 300, &(struct claims){
-			.rules = is_closed(plan) ? SINK_RULES : PROCESSOR_RULES,
-			.without = table[i].without,
-		});
+		assert_claims(&subject, 300,
+		              &(struct claims){
+				      .rules = is_closed(plan) ? SINK_RULES : PROCESSOR_RULES,
+				      .without = table[i].without,
+			      });
 	}
 }
 
-#define COMPOSITIONS(...)                                                                     \
-	static const struct composition table[] = {__VA_ARGS__};                              \
+#define COMPOSITIONS(...)                                                                          \
+	static const struct composition table[] = {__VA_ARGS__};                                   \
 	assert_compositions(table, sizeof(table) / sizeof(table[0]))
 
 static void test_processors_behind_each_other_keep_the_contract(void **state)
 {
 	(void)state;
-	COMPOSITIONS({"throttle, proxy", {.kinds = {&throttle_kind, &plain_proxy_kind}}, ""},
-		     {"proxy, throttle", {.kinds = {&plain_proxy_kind, &throttle_kind}}, ""},
-		     {"proxy, proxy", {.kinds = {&plain_proxy_kind, &plain_proxy_kind}}, ""},
-		     {"small proxy, buffering proxy",
-		      {.kinds = {&small_proxy_kind, &buffering_proxy_kind}}, ""},
-		     {"buffering proxy, small proxy, throttle",
-		      {.kinds = {&buffering_proxy_kind, &small_proxy_kind, &throttle_kind}}, ""},
-		     {"throttle, throttle in a group",
-		      {.kinds = {&throttle_kind, &member_kind}}, ""});
+	COMPOSITIONS(
+		{"throttle, proxy", {.kinds = {&throttle_kind, &plain_proxy_kind}}, ""},
+		{"proxy, throttle", {.kinds = {&plain_proxy_kind, &throttle_kind}}, ""},
+		{"proxy, proxy", {.kinds = {&plain_proxy_kind, &plain_proxy_kind}}, ""},
+		{"small proxy, buffering proxy",
+	         {.kinds = {&small_proxy_kind, &buffering_proxy_kind}},
+	         ""},
+		{"buffering proxy, small proxy, throttle",
+	         {.kinds = {&buffering_proxy_kind, &small_proxy_kind, &throttle_kind}},
+	         ""},
+		{"throttle, throttle in a group", {.kinds = {&throttle_kind, &member_kind}}, ""});
 }
 
 static void test_processors_that_pull_keep_the_contract(void **state)
 {
 	(void)state;
 	COMPOSITIONS({"proxy pulled by a proxy",
-		      {.kinds = {&plain_proxy_kind, &plain_proxy_kind}, .pulls = true}, ""},
-		     {"small proxy pulled by a throttle",
-		      {.kinds = {&small_proxy_kind, &throttle_kind}, .pulls = true}, ""},
-		     {"throttle pulled by a proxy, pulled by a box",
-		      {.kinds = {&throttle_kind, &plain_proxy_kind, &box_kind}, .pulls = true}, ""});
+	              {.kinds = {&plain_proxy_kind, &plain_proxy_kind}, .pulls = true},
+	              ""},
+	             {"small proxy pulled by a throttle",
+	              {.kinds = {&small_proxy_kind, &throttle_kind}, .pulls = true},
+	              ""},
+	             {"throttle pulled by a proxy, pulled by a box",
+	              {.kinds = {&throttle_kind, &plain_proxy_kind, &box_kind}, .pulls = true},
+	              ""});
 }
 
 static void test_wraps_between_processors_keep_the_contract(void **state)
 {
 	(void)state;
 	COMPOSITIONS({"throttle, proxy, tap",
-		      {.kinds = {&throttle_kind, &plain_proxy_kind, &tap_kind, &box_kind}}, ""},
-		     {"tap, throttle, hash tap, small proxy",
-		      {.kinds = {&tap_kind, &throttle_kind, &hash_tap_kind, &small_proxy_kind}}, ""},
-		     {"tap, tap, proxy",
-		      {.kinds = {&tap_kind, &tap_kind, &plain_proxy_kind}}, ""});
+	              {.kinds = {&throttle_kind, &plain_proxy_kind, &tap_kind, &box_kind}},
+	              ""},
+	             {"tap, throttle, hash tap, small proxy",
+	              {.kinds = {&tap_kind, &throttle_kind, &hash_tap_kind, &small_proxy_kind}},
+	              ""},
+	             {"tap, tap, proxy", {.kinds = {&tap_kind, &tap_kind, &plain_proxy_kind}}, ""});
 }
 
 static void test_processors_that_are_joined_keep_the_contract(void **state)
 {
 	(void)state;
-	COMPOSITIONS({"proxy, join, throttle",
-		      {.kinds = {&plain_proxy_kind, &throttle_kind}, .joins = true}, ""},
-		     {"throttle, join, proxy, join, box",
-		      {.kinds = {&throttle_kind, &plain_proxy_kind, &box_kind}, .joins = true}, ""},
-		     {"small proxy, join, tap, buffering proxy",
-		      {.kinds = {&small_proxy_kind, &tap_kind, &buffering_proxy_kind}, .joins = true},
-		      ""});
+	COMPOSITIONS(
+		{"proxy, join, throttle",
+	         {.kinds = {&plain_proxy_kind, &throttle_kind}, .joins = true},
+	         ""},
+		{"throttle, join, proxy, join, box",
+	         {.kinds = {&throttle_kind, &plain_proxy_kind, &box_kind}, .joins = true},
+	         ""},
+		{"small proxy, join, tap, buffering proxy",
+	         {.kinds = {&small_proxy_kind, &tap_kind, &buffering_proxy_kind}, .joins = true},
+	         ""});
 }
 
 int main(void)

@@ -21,17 +21,16 @@ static void test_the_valve_keeps_what_is_not_marked_strict(void **state)
 		.high = WEIR_TWISTED_HIGH,
 		.finish_wait_ns = WEIR_NEVER,
 	};
-	assert_claims(&subject, 1000, &(struct claims){.rules = SINK_RULES, .without = NOT_TWISTED});
+	assert_claims(&subject, 1000,
+	              &(struct claims){.rules = SINK_RULES, .without = NOT_TWISTED});
 }
 
 /* ---- the proxies ---- */
 
-#define PROXY_BREAKS                                                                         \
-	/* it has its consumer for good, and writes to it also when that has let it go */       \
-	"REG-5 "                                                                               \
-	/* an unregister is passed on at once: who pauses the proxy then resumes it no more */ \
-	"REG-7 "                                                                               \
-	/* a pull is outstanding, and answered by the write that comes later, without a wake */ \
+#define PROXY_BREAKS                                                                                     \
+	/* it has its consumer for good, and writes to it also when that has let it go */                \
+	"REG-5 " /* an unregister is passed on at once: who pauses the proxy then resumes it no more */  \
+	"REG-7 " /* a pull is outstanding, and answered by the write that comes later, without a wake */ \
 	"FLOW-5 "
 
 /*
@@ -46,40 +45,42 @@ static void test_the_proxies_break_what_pcp_breaks(void **state)
 {
 	static const struct chain_plan plain = {.kinds = {&twisted_plain_proxy_kind}};
 	static const struct chain_plan buffering = {.kinds = {&twisted_buffering_proxy_kind}};
-	struct weir_tck_subject basic = open_chain("proxy, Twisted", &plain,
-						   (struct weir_tck_numbers){0});
-	struct weir_tck_subject full = open_chain("buffering proxy, Twisted", &buffering,
-						  (struct weir_tck_numbers){.high = WEIR_HIGH_DEFAULT});
+	struct weir_tck_subject basic =
+		open_chain("proxy, Twisted", &plain, (struct weir_tck_numbers){0});
+	struct weir_tck_subject full =
+		open_chain("buffering proxy, Twisted", &buffering,
+	                   (struct weir_tck_numbers){.high = WEIR_HIGH_DEFAULT});
 
 	(void)state;
 	basic.traits.twisted = full.traits.twisted = true;
 	basic.traits.counts_behind = full.traits.counts_behind = false;
-	assert_claims(&basic, 300, &(struct claims){
-		.rules = PROCESSOR_RULES,
-		.without = NOT_TWISTED "MEM-1 ",
-		/* a plain one asks a pull producer for nothing when that is registered */
-		.broken = PROXY_BREAKS "REG-3 ",
-		.perhaps = PROXY_PERHAPS,
-	});
-	assert_claims(&full, 300, &(struct claims){
-		.rules = PROCESSOR_RULES,
-		.without = NOT_TWISTED,
-		.broken = PROXY_BREAKS,
-		.perhaps = PROXY_PERHAPS,
-	});
+	assert_claims(
+		&basic, 300,
+		&(struct claims){
+			.rules = PROCESSOR_RULES,
+			.without = NOT_TWISTED "MEM-1 ",
+			/* a plain one asks a pull producer for nothing when that is registered */
+			.broken = PROXY_BREAKS "REG-3 ",
+			.perhaps = PROXY_PERHAPS,
+		});
+	assert_claims(&full, 300,
+	              &(struct claims){
+			      .rules = PROCESSOR_RULES,
+			      .without = NOT_TWISTED,
+			      .broken = PROXY_BREAKS,
+			      .perhaps = PROXY_PERHAPS,
+		      });
 }
 
 /* ---- StringTransport ---- */
 
-#define MEMORY_BREAKS                                                                        \
-	/* it tells a producer nothing: neither to go on nor to stop */                        \
-	"REG-3 FLOW-4 "                                                                        \
-	/* an end is noted, and never completes */                                             \
+#define MEMORY_BREAKS                                                                              \
+	/* it tells a producer nothing: neither to go on nor to stop */                            \
+	"REG-3 FLOW-4 " /* an end is noted, and never completes */                                 \
 	"END-1 END-3 END-6 "
 
 /* And it never holds bytes, is at an end, or loses its peer. */
-#define MEMORY_HAS_NOT                                                                       \
-	"REG-2 FLOW-5 FLOW-7 MEM-1 MEM-2 MEM-5 END-2 END-4 END-5 END-8 "
+#define MEMORY_HAS_NOT "REG-2 FLOW-5 FLOW-7 MEM-1 MEM-2 MEM-5 END-2 END-4 END-5 END-8 "
 
 static void test_the_memory_transport_breaks_what_stringtransport_breaks(void **state)
 {
@@ -92,12 +93,13 @@ static void test_the_memory_transport_breaks_what_stringtransport_breaks(void **
 	};
 
 	(void)state;
-	assert_claims(&subject, 300, &(struct claims){
-		.rules = SINK_RULES,
-		.without = NOT_TWISTED MEMORY_HAS_NOT,
-		.broken = MEMORY_BREAKS,
-		.perhaps = "FLOW-6 MEM-3 ",
-	});
+	assert_claims(&subject, 300,
+	              &(struct claims){
+			      .rules = SINK_RULES,
+			      .without = NOT_TWISTED MEMORY_HAS_NOT,
+			      .broken = MEMORY_BREAKS,
+			      .perhaps = "FLOW-6 MEM-3 ",
+		      });
 }
 
 int main(void)

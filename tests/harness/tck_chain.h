@@ -47,7 +47,7 @@ struct chain {
 /* ---- the far side ---- */
 
 static inline void box_stage_make(struct stage *s, struct weir_tck *kit,
-				  struct weir_consumer *behind)
+                                  struct weir_consumer *behind)
 {
 	struct weir_tck_made made = {0};
 
@@ -71,13 +71,14 @@ static const struct stage_kind box_kind = {
 /* ---- the subject ---- */
 
 static inline void chain_link(const struct chain_plan *plan, struct weir_context *ctx,
-			      struct stage *s, struct stage *next)
+                              struct stage *s, struct stage *next)
 {
 	if (plan->joins)
 		assert_int_equal(weir_join_create(ctx, s->source, next->sink, NULL, &s->join), 0);
 	else
 		assert_int_equal(weir_consumer_register(next->sink, s->source,
-							plan->pulls ? WEIR_PULL : WEIR_PUSH), 0);
+		                                        plan->pulls ? WEIR_PULL : WEIR_PUSH),
+		                 0);
 }
 
 /* From the last to the first, for the sake of those that are made around the next. */
@@ -134,7 +135,7 @@ static inline void chain_die(void *self, int why)
 
 /* `name` of static storage; the last stage is a processor. */
 static inline struct weir_tck_subject open_chain(const char *name, const struct chain_plan *plan,
-						 struct weir_tck_numbers numbers)
+                                                 struct weir_tck_numbers numbers)
 {
 	return (struct weir_tck_subject){
 		.name = name,
@@ -148,7 +149,7 @@ static inline struct weir_tck_subject open_chain(const char *name, const struct 
 
 /* The last stage is a box. */
 static inline struct weir_tck_subject closed_chain(const char *name, const struct chain_plan *plan,
-						   struct weir_tck_numbers numbers)
+                                                   struct weir_tck_numbers numbers)
 {
 	return (struct weir_tck_subject){
 		.name = name,

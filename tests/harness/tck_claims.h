@@ -17,16 +17,17 @@ struct claims {
 };
 
 /* What a producer must be held against: `feed` and `feed_end` are there. */
-#define SOURCE_RULES                                                                           \
-	"REG-5 FLOW-2 FLOW-4 FLOW-5 FLOW-7 FLOW-8 FLOW-10 MEM-6 DATA-1 DATA-4 END-1 END-2 END-3 " \
+#define SOURCE_RULES                                                                               \
+	"REG-5 FLOW-2 FLOW-4 FLOW-5 FLOW-7 FLOW-8 FLOW-10 MEM-6 DATA-1 DATA-4 END-1 END-2 END-3 "  \
 	"END-5 END-6 END-7 END-10 "
 
 /* What is a sink in front and a source behind. */
 #define PROCESSOR_RULES SINK_RULES "FLOW-2 "
 
 /* A flow that is joined already. */
-#define FLOW_RULES                                                                            \
-	"FLOW-4 FLOW-8 FLOW-10 MEM-6 DATA-1 DATA-4 END-1 END-2 END-3 END-5 END-6 END-7 END-8 END-10 "
+#define FLOW_RULES                                                                                 \
+	"FLOW-4 FLOW-8 FLOW-10 MEM-6 DATA-1 DATA-4 END-1 END-2 END-3 END-5 END-6 END-7 END-8 "     \
+	"END-10 "
 
 /* The rules that the Twisted profile does not keep. */
 #define NOT_TWISTED "REG-4 REG-6 FLOW-1 FLOW-3 DATA-2 END-9 "
@@ -45,7 +46,7 @@ static inline bool has_id(const char *list, const char *id)
 
 /* Print each id of `list` which is not in `allowed`, and that is (`is`) or is not in `other`. */
 static inline unsigned print_ids(const char *name, const char *list, const char *allowed,
-				 const char *other, bool is, const char *what)
+                                 const char *other, bool is, const char *what)
 {
 	char ids[800], *next = ids;
 	unsigned count = 0;
@@ -77,8 +78,8 @@ static inline void claims_turn(void *arg)
 static inline void claims_report(void *arg, const struct weir_tck_line *line)
 {
 	struct claims_run *run = arg;
-	bool expected = has_id(run->claims->broken, line->id) ||
-			has_id(run->claims->perhaps, line->id);
+	bool expected =
+		has_id(run->claims->broken, line->id) || has_id(run->claims->perhaps, line->id);
 
 	tally_report(&run->tally, line);
 	if (line->verdict == WEIR_TCK_BROKEN && (!expected || getenv("WEIR_TCK_VERBOSE"))) {
@@ -90,8 +91,8 @@ static inline void claims_report(void *arg, const struct weir_tck_line *line)
 /* How many claims do not hold, each of which is printed.  With WEIR_TCK_CALLS these calls are
  * made instead, and any breach counts. */
 static inline unsigned claims_broken(const struct weir_tck_subject *subject,
-				     const struct weir_tck_options *options,
-				     const struct claims *claims)
+                                     const struct weir_tck_options *options,
+                                     const struct claims *claims)
 {
 	struct claims_run run = {.subject = subject, .claims = claims, .options = options};
 	struct weir_tck_options o = *options;
@@ -111,7 +112,7 @@ static inline unsigned claims_broken(const struct weir_tck_subject *subject,
 		return 1;
 	}
 	snprintf(silent, sizeof(silent), "%s %s", claims->without ? claims->without : "",
-		 claims->perhaps ? claims->perhaps : "");
+	         claims->perhaps ? claims->perhaps : "");
 	return print_ids(name, tally->broken, claims->broken, claims->perhaps, false, "is broken") +
 	       print_ids(name, claims->broken, NULL, tally->broken, false, "is not broken") +
 	       print_ids(name, claims->without, NULL, tally->missing, false, "does apply") +
@@ -130,7 +131,7 @@ static inline struct weir_tck_options kit_options(unsigned effort)
 }
 
 static inline void assert_claims(const struct weir_tck_subject *subject, unsigned effort,
-				 const struct claims *claims)
+                                 const struct claims *claims)
 {
 	struct weir_tck_options options = kit_options(effort);
 

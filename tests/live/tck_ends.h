@@ -44,25 +44,25 @@ struct near {
 	const struct end_kind *kind;
 	struct weir_tck *kit;
 	struct weir_transport *t;
-	int fd;             /* the other end; -1: closed, or there is none */
-	char path[96];      /* of a file or FIFO; or "" */
-	size_t window;      /* bytes that the reader takes */
-	uint64_t at;        /* bytes that it has read of a file */
-	bool ended;         /* that was told */
+	int fd;        /* the other end; -1: closed, or there is none */
+	char path[96]; /* of a file or FIFO; or "" */
+	size_t window; /* bytes that the reader takes */
+	uint64_t at;   /* bytes that it has read of a file */
+	bool ended;    /* that was told */
 	struct weir_end_watch watch;
 };
 
 struct end_kind {
 	const char *name;
 	void (*open)(struct near *n);
-	void (*cut)(struct near *n);  /* of a source: bytes are missing; NULL: it cannot be told */
-	void (*die)(struct near *n);   /* of a sink; NULL: it cannot */
-	bool is_file;                  /* of a sink: the file is the other end */
-	bool comes_whole;              /* of a sink: it is there at the end */
-	bool cannot_fail;              /* of a sink: its reader sees an end either way */
+	void (*cut)(struct near *n); /* of a source: bytes are missing; NULL: it cannot be told */
+	void (*die)(struct near *n); /* of a sink; NULL: it cannot */
+	bool is_file;                /* of a sink: the file is the other end */
+	bool comes_whole;            /* of a sink: it is there at the end */
+	bool cannot_fail;            /* of a sink: its reader sees an end either way */
 	bool pull_only;
-	uint64_t length;               /* of a source whose bytes are there already; 0: it is fed */
-	size_t outside;                /* bytes that the kernel keeps of a sink's, about */
+	uint64_t length; /* of a source whose bytes are there already; 0: it is fed */
+	size_t outside;  /* bytes that the kernel keeps of a sink's, about */
 };
 
 /* ---- the site ---- */
@@ -280,7 +280,7 @@ static inline void tcp_end(struct near *n)
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&to, &len), 0);
 	snprintf(port, sizeof(port), "%u", ntohs(to.sin_port));
 	assert_int_equal(weir_tcp_connect(n->site->loop, "127.0.0.1", port, NULL, on_open, n, NULL),
-			 0);
+	                 0);
 	wait_open(n, fd);
 }
 
@@ -380,7 +380,8 @@ static inline int reopen(struct near *n, int flags)
 static inline void adopted_file_source(struct near *n)
 {
 	write_file(n, FILE_LENGTH);
-	assert_int_equal(weir_file_adopt(n->site->loop, reopen(n, O_RDONLY), true, false, &n->t), 0);
+	assert_int_equal(weir_file_adopt(n->site->loop, reopen(n, O_RDONLY), true, false, &n->t),
+	                 0);
 }
 
 static inline void parts_source(struct near *n)
@@ -393,7 +394,8 @@ static inline void file_sink(struct near *n, enum weir_file_mode mode)
 {
 	name_file(n);
 	assert_int_equal(weir_file_write(n->site->loop, n->path,
-					 &(struct weir_file_write_options){.mode = mode}, &n->t), 0);
+	                                 &(struct weir_file_write_options){.mode = mode}, &n->t),
+	                 0);
 }
 
 static inline void replace_sink(struct near *n)
@@ -414,8 +416,9 @@ static inline void truncate_sink(struct near *n)
 static inline void adopted_file_sink(struct near *n)
 {
 	name_file(n);
-	assert_int_equal(weir_file_adopt(n->site->loop, reopen(n, O_WRONLY | O_CREAT), false, true,
-					 &n->t), 0);
+	assert_int_equal(
+		weir_file_adopt(n->site->loop, reopen(n, O_WRONLY | O_CREAT), false, true, &n->t),
+		0);
 }
 
 /* ---- the kinds ---- */
@@ -435,15 +438,27 @@ static const struct end_kind source_kinds[] = {
 };
 
 static const struct end_kind sink_kinds[] = {
-	{.name = "pipe", .open = pipe_sink, .die = close_far_end, .cannot_fail = true,
-	 .outside = PIPE_OUTSIDE},
-	{.name = "fifo", .open = fifo_sink, .die = close_far_end, .cannot_fail = true,
-	 .outside = PIPE_OUTSIDE},
-	{.name = "unix", .open = unix_end, .die = close_far_end, .cannot_fail = true,
-	 .outside = (size_t)300 << 10},
+	{.name = "pipe",
+         .open = pipe_sink,
+         .die = close_far_end,
+         .cannot_fail = true,
+         .outside = PIPE_OUTSIDE},
+	{.name = "fifo",
+         .open = fifo_sink,
+         .die = close_far_end,
+         .cannot_fail = true,
+         .outside = PIPE_OUTSIDE},
+	{.name = "unix",
+         .open = unix_end,
+         .die = close_far_end,
+         .cannot_fail = true,
+         .outside = (size_t)300 << 10},
 	{.name = "tcp", .open = tcp_end, .die = reset_far_end, .outside = (size_t)6 << 20},
-	{.name = "process", .open = process_sink, .die = kill_both, .cannot_fail = true,
-	 .outside = PIPE_OUTSIDE + ((size_t)300 << 10)},
+	{.name = "process",
+         .open = process_sink,
+         .die = kill_both,
+         .cannot_fail = true,
+         .outside = PIPE_OUTSIDE + ((size_t)300 << 10)},
 	{.name = "replaced file", .open = replace_sink, .is_file = true, .comes_whole = true},
 	{.name = "appended file", .open = append_sink, .is_file = true, .cannot_fail = true},
 	{.name = "truncated file", .open = truncate_sink, .is_file = true, .cannot_fail = true},
@@ -455,7 +470,7 @@ static const struct end_kind sink_kinds[] = {
 /* ---- one end ---- */
 
 static inline void near_open(struct near *n, struct site *site, const struct end_kind *kind,
-			     struct weir_tck *kit, bool reads)
+                             struct weir_tck *kit, bool reads)
 {
 	*n = (struct near){.site = site, .kind = kind, .kit = kit, .fd = -1, .window = SIZE_MAX};
 	kind->open(n);

@@ -69,8 +69,10 @@ static unsigned sink_claims(struct site *site, const struct end_kind *kind)
 		.make = sink_make,
 		.destroy = end_destroy,
 		.numbers = VALVE_NUMBERS,
-		.traits = {.outside = true, .loses_cause = true, .comes_whole = kind->comes_whole,
-			   .sink_cannot_fail = kind->cannot_fail},
+		.traits = {.outside = true,
+	                   .loses_cause = true,
+	                   .comes_whole = kind->comes_whole,
+	                   .sink_cannot_fail = kind->cannot_fail},
 		.take = kind->is_file ? NULL : sink_take,
 		.die = kind->die ? sink_die : NULL,
 	};
@@ -80,13 +82,16 @@ static unsigned sink_claims(struct site *site, const struct end_kind *kind)
 
 	subject.numbers.outside = kind->outside;
 	snprintf(without, sizeof(without), "FLOW-7 FLOW-10 MEM-5 %s%s",
-		 kind->is_file ? "END-2 END-8 " : "", kind->cannot_fail ? "END-5 " : "");
-	return claims_broken(&subject, &options, &(struct claims){
-		.rules = SINK_RULES,
-		.without = without,
-		/* A file holds its producer when the disk is slow. */
-		.perhaps = kind->is_file ? "REG-4 REG-6 FLOW-1 FLOW-3 MEM-1 MEM-2 END-4 " : "",
-	});
+	         kind->is_file ? "END-2 END-8 " : "", kind->cannot_fail ? "END-5 " : "");
+	return claims_broken(
+		&subject, &options,
+		&(struct claims){
+			.rules = SINK_RULES,
+			.without = without,
+			/* A file holds its producer when the disk is slow. */
+			.perhaps =
+				kind->is_file ? "REG-4 REG-6 FLOW-1 FLOW-3 MEM-1 MEM-2 END-4 " : "",
+		});
 }
 
 static unsigned source_claims(struct site *site, const struct end_kind *kind)
@@ -98,8 +103,11 @@ static unsigned source_claims(struct site *site, const struct end_kind *kind)
 		.make = source_make,
 		.destroy = end_destroy,
 		.numbers.length = kind->length,
-		.traits = {.outside = true, .loses_cause = true, .sink_cannot_fail = !kind->cut,
-			   .push_only = !kind->pull_only, .pull_only = kind->pull_only},
+		.traits = {.outside = true,
+	                   .loses_cause = true,
+	                   .sink_cannot_fail = !kind->cut,
+	                   .push_only = !kind->pull_only,
+	                   .pull_only = kind->pull_only},
 		.feed = kind->length ? NULL : source_feed,
 		.feed_end = kind->length ? NULL : source_feed_end,
 	};
@@ -109,12 +117,13 @@ static unsigned source_claims(struct site *site, const struct end_kind *kind)
 
 	/* One that reads what is there cannot be cut, and is not empty. */
 	snprintf(without, sizeof(without), "FLOW-7 FLOW-10 END-7 END-10 %s%s%s",
-		 kind->pull_only ? "REG-5 FLOW-2 " : "FLOW-5 ", kind->cut ? "" : "END-5 ",
-		 kind->length ? "END-6 " : "");
-	return claims_broken(&subject, &options, &(struct claims){
-		.rules = SOURCE_RULES,
-		.without = without,
-	});
+	         kind->pull_only ? "REG-5 FLOW-2 " : "FLOW-5 ", kind->cut ? "" : "END-5 ",
+	         kind->length ? "END-6 " : "");
+	return claims_broken(&subject, &options,
+	                     &(struct claims){
+				     .rules = SOURCE_RULES,
+				     .without = without,
+			     });
 }
 
 static void test_each_sink_keeps_the_contract(void **state)

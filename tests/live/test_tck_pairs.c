@@ -36,7 +36,8 @@ static int pair_make(void *arg, struct weir_tck *kit, struct weir_tck_made *out)
 	near_open(&p->from, plan->site, plan->from, kit, false);
 	near_open(&p->to, plan->site, plan->to, kit, true);
 	assert_int_equal(weir_join_create(weir_tck_context(kit), weir_transport_source(p->from.t),
-					  weir_transport_sink(p->to.t), &options, &p->join), 0);
+	                                  weir_transport_sink(p->to.t), &options, &p->join),
+	                 0);
 	out->self = p;
 	return 0;
 }
@@ -88,7 +89,7 @@ static void list_without(const struct pair_plan *plan, char *out, size_t size)
 	const struct end_kind *from = plan->from, *to = plan->to;
 
 	snprintf(out, size, "FLOW-10 END-7 END-10 %s%s%s", to->die ? "" : "END-2 END-8 ",
-		 from->cut && !to->cannot_fail ? "" : "END-5 ", from->length ? "END-6 " : "");
+	         from->cut && !to->cannot_fail ? "" : "END-5 ", from->length ? "END-6 " : "");
 }
 
 static unsigned pair_claims(struct pair_plan *plan)
@@ -101,8 +102,10 @@ static unsigned pair_claims(struct pair_plan *plan)
 		.make = pair_make,
 		.destroy = pair_destroy,
 		.numbers = {.length = from->length, .outside = to->outside},
-		.traits = {.outside = true, .loses_cause = true, .comes_whole = to->comes_whole,
-			   .sink_cannot_fail = !from->cut || to->cannot_fail},
+		.traits = {.outside = true,
+	                   .loses_cause = true,
+	                   .comes_whole = to->comes_whole,
+	                   .sink_cannot_fail = !from->cut || to->cannot_fail},
 		.take = to->is_file ? NULL : pair_take,
 		.die = to->die ? pair_die : NULL,
 		.feed = from->length ? NULL : pair_feed,
@@ -113,10 +116,11 @@ static unsigned pair_claims(struct pair_plan *plan)
 
 	snprintf(name, sizeof(name), "%s to %s", from->name, to->name);
 	list_without(plan, without, sizeof(without));
-	return claims_broken(&subject, &options, &(struct claims){
-		.rules = FLOW_RULES,
-		.without = without,
-	});
+	return claims_broken(&subject, &options,
+	                     &(struct claims){
+				     .rules = FLOW_RULES,
+				     .without = without,
+			     });
 }
 
 static void assert_pairs_from(const char *source)
@@ -137,11 +141,11 @@ static void assert_pairs_from(const char *source)
 	assert_int_equal(broken, 0);
 }
 
-#define FROM(test, source)                                                                    \
-	static void test(void **state)                                                         \
-	{                                                                                      \
-		(void)state;                                                                   \
-		assert_pairs_from(source);                                                     \
+#define FROM(test, source)                                                                         \
+	static void test(void **state)                                                             \
+	{                                                                                          \
+		(void)state;                                                                       \
+		assert_pairs_from(source);                                                         \
 	}
 
 FROM(test_from_a_pipe_to_each, "pipe")
