@@ -58,6 +58,7 @@ struct end_kind {
 	void (*cut)(struct near *n); /* of a source: bytes are missing; NULL: it cannot be told */
 	void (*die)(struct near *n); /* of a sink; NULL: it cannot */
 	bool is_file;                /* of a sink: the file is the other end */
+	bool is_socket;              /* how much the kernel keeps of it is not known */
 	bool comes_whole;            /* of a sink: it is there at the end */
 	bool cannot_fail;            /* of a sink: its reader sees an end either way */
 	bool pull_only;
@@ -450,10 +451,15 @@ static const struct end_kind sink_kinds[] = {
          .outside = PIPE_OUTSIDE},
 	{.name = "unix",
          .open = unix_end,
+         .is_socket = true,
          .die = close_far_end,
          .cannot_fail = true,
          .outside = (size_t)300 << 10},
-	{.name = "tcp", .open = tcp_end, .die = reset_far_end, .outside = (size_t)6 << 20},
+	{.name = "tcp",
+         .open = tcp_end,
+         .is_socket = true,
+         .die = reset_far_end,
+         .outside = (size_t)6 << 20},
 	{.name = "process",
          .open = process_sink,
          .die = kill_both,
@@ -521,7 +527,7 @@ static inline struct weir_tck_options site_options(struct site *site, unsigned e
 	options.ctx = weir_loop_context(site->loop);
 	options.turn = site_turn;
 	options.arg = site;
-	options.patience = 3000;
+	options.patience = 20000;
 	return options;
 }
 

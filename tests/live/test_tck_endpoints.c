@@ -88,9 +88,10 @@ static unsigned sink_claims(struct site *site, const struct end_kind *kind)
 		&(struct claims){
 			.rules = SINK_RULES,
 			.without = without,
-			/* A file holds its producer when the disk is slow. */
-			.perhaps =
-				kind->is_file ? "REG-4 REG-6 FLOW-1 FLOW-3 MEM-1 MEM-2 END-4 " : "",
+			/* How much the kernel keeps, and how fast the disk is. */
+			.varies = kind->is_file || kind->is_socket
+	                                  ? "REG-4 REG-6 FLOW-1 FLOW-3 MEM-1 MEM-2 END-4 "
+	                                  : "",
 		});
 }
 

@@ -134,6 +134,8 @@ static void assert_pairs_from(const char *source)
 		     j++) {
 			struct pair_plan plan = {&site, &source_kinds[i], &sink_kinds[j]};
 
+			if (getenv("WEIR_TEST_QUICK") && (i + j) % 3)
+				continue;
 			if (is_asked_for(plan.from) || is_asked_for(plan.to))
 				broken += pair_claims(&plan);
 		}
