@@ -101,7 +101,7 @@ struct weir_tck_subject {
 	/* ---- the far side of a sink that has no source.  At first it takes all. ---- */
 
 	/* Take at most `max` bytes more, of those that are held now and of those to come;
-	 * SIZE_MAX: all; 0: none. */
+	 * SIZE_MAX: all; 0: none.  One that takes whole chunks may take the rest of the last. */
 	void (*take)(void *self, size_t max);
 
 	/* Go away, for the reason `why` (negative). */
@@ -157,7 +157,8 @@ struct weir_tck_subject {
 	 * and abort what then still runs.  Returns how many were aborted so far. */
 	unsigned (*shut)(void *self, uint64_t deadline);
 
-	/* What became of the flow: false while it runs; else the code, 0 for finished. */
+	/* What became of a flow that is joined already: false while it runs; else the code, 0 for
+	 * finished. */
 	bool (*outcome)(void *self, int *why);
 
 	/* Vanish as a killed process does: nothing is flushed or told.  What `make` makes next
