@@ -118,12 +118,13 @@ static unsigned source_claims(struct site *site, const struct end_kind *kind)
 
 	/* One that reads what is there cannot be cut, and is not empty. */
 	snprintf(without, sizeof(without), "FLOW-7 FLOW-10 END-7 END-10 %s%s%s",
-	         kind->pull_only ? "REG-5 FLOW-2 " : "FLOW-5 ", kind->cut ? "" : "END-5 ",
+	         kind->pull_only ? "FLOW-2 " : "FLOW-5 ", kind->cut ? "" : "END-5 ",
 	         kind->length ? "END-6 " : "");
 	return claims_broken(&subject, &options,
 	                     &(struct claims){
 				     .rules = SOURCE_RULES,
 				     .without = without,
+				     .varies = kind->pull_only ? "REG-5 " : "",
 			     });
 }
 
