@@ -19,6 +19,7 @@
 /* What was found out about one rule. */
 struct finding {
 	bool broken;
+	const char *lacks; /* said by its check; or NULL */
 	char why[sizeof(((struct weir_tck *)0)->why) + 16];
 	char calls[CALLS_TEXT_MAX];
 };
@@ -153,14 +154,20 @@ static int play_check(struct run *r, enum rule rule, const struct rule_info *inf
 
 	r->t.seen = r->seen;
 	r->t.broken = NO_RULE;
+	r->t.lacks = NULL;
 	rc = info->check(&r->t, &r->facts, &calls);
 	if (rc < 0)
 		return rc;
 	r->seen = r->t.seen;
-	if (r->t.broken == NO_RULE || f->broken)
+	f->lacks = r->t.lacks;
+	if (r->t.broken == NO_RULE || f->broken || r->findings[r->t.broken].broken)
 		return 0;
 	f->broken = true;
-	snprintf(f->why, sizeof(f->why), "%s", r->t.why);
+	if (rule == r->t.broken)
+		snprintf(f->why, sizeof(f->why), "%s", r->t.why);
+	else
+		snprintf(f->why, sizeof(f->why), "%s: %s", weir__tck_rule(r->t.broken).id,
+			 r->t.why);
 	snprintf(f->calls, sizeof(f->calls), "%s", calls);
 	return 0;
 }
@@ -211,7 +218,8 @@ static int look_at_subject(struct run *r)
 		return rc;
 	r->facts.sink = r->t.made.flow.sink != NULL;
 	r->facts.source = r->t.made.flow.source != NULL;
-	r->facts.back = r->t.made.back.sink || r->t.made.back.source;
+	r->facts.back = r->facts.sink && r->facts.source && r->t.made.back.sink &&
+			r->t.made.back.source;
 	r->t.moot = r->t.quiet = true;
 	weir__tck_close(&r->t);
 	r->t.seen = 0;
@@ -244,6 +252,8 @@ static const char *why_not(const struct run *r, enum rule rule, const struct rul
 		return why;
 	if (info->strict_only && r->facts.s->traits.twisted)
 		return "Twisted's profile differs";
+	if (!(r->seen >> rule & 1) && r->findings[rule].lacks)
+		return r->findings[rule].lacks;
 	if (!(r->seen >> rule & 1))
 		return "no sequence of calls came to it";
 	return NULL;

@@ -104,6 +104,13 @@ void weir_tck_out_end(struct weir_tck *t, int why)
 				weir_err_name(why), weir_err_name(t->cause));
 	t->far_ended = true;
 	t->far_why = why;
+	weir__tck_note(t, EVENT_END);
+}
+
+void weir_tck_closed(struct weir_tck *t)
+{
+	weir__tck_look_at_thread(t);
+	t->closes++;
 }
 
 /* ---- registering ---- */

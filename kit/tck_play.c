@@ -24,7 +24,7 @@ bool weir__tck_holds(struct weir_tck *t, enum rule rule, bool is, const char *fo
 {
 	va_list args;
 
-	if (t->quiet || (t->subject->traits.twisted && strict_only(rule)))
+	if (t->quiet || t->trace || (t->subject->traits.twisted && strict_only(rule)))
 		return true;
 	t->seen |= UINT64_C(1) << rule;
 	if (is)
@@ -134,14 +134,15 @@ static void play_on(struct weir_tck *t)
 		bool waits = !t->destroyed && weir__tck_waits(t);
 		uint64_t before = t->in + t->got;
 
-		if (next == WEIR_NEVER || (next > t->now && !waits)) {
+		/* Time passes when there is nothing else to do. */
+		if (next > t->now) {
 			weir__tck_pump(t);
-			if (t->in + t->got == before && weir_context_next(t->ctx) == next)
+			if (t->in + t->got != before || weir_context_next(t->ctx) != next)
+				continue;
+			if (next == WEIR_NEVER || !waits)
 				return;
-			continue;
-		}
-		if (next > t->now)
 			set_clock(t, next);
+		}
 		if (!weir__tck_holds(t, FLOW_10, ++turns < TURNS_MAX, "it does not come to rest") ||
 		    turns > TURNS_MAX)
 			return;
@@ -339,11 +340,13 @@ void weir__tck_call(struct weir_tck *t, enum call call, uint64_t value)
 	call_front(t, call, value);
 	call_behind(t, call, value);
 	t->depth--;
+	weir__tck_watch(t);
 	weir__tck_look(t);
 }
 
 void weir__tck_react(struct weir_tck *t, enum event event)
 {
+	weir__tck_note(t, event);
 	for (unsigned i = 0; i < t->inside_count && !t->quiet; i++) {
 		struct step step = t->inside[i];
 
@@ -393,11 +396,13 @@ static void own_bytes(struct weir_tck *t)
 int weir__tck_open(struct weir_tck *t, const struct weir_tck_subject *subject,
 		   const struct weir_tck_options *options, struct weir_context *ctx)
 {
+	struct tck_trace *trace = t->trace;
 	uint64_t seen = t->seen;
 	int rc;
 
 	memset(t, 0, sizeof(*t));
 	t->seen = seen;
+	t->trace = trace;
 	t->subject = subject;
 	t->options = options;
 	t->n = subject->numbers;
@@ -417,6 +422,12 @@ int weir__tck_open(struct weir_tck *t, const struct weir_tck_subject *subject,
 		return rc;
 	}
 	t->is_made = true;
+	rc = weir__tck_begin_watching(t);
+	if (rc < 0) {
+		t->quiet = t->moot = true;
+		weir__tck_close(t);
+		return rc;
+	}
 	if (t->made.flow.sink)
 		weir_consumer_watch_end(t->made.flow.sink, &t->watch, on_front_end, t);
 	own_bytes(t);

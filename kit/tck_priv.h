@@ -18,6 +18,7 @@
  *   tck_look.c    what must hold at every instant, after a turn, and at the end
  *   tck_random.c  drawing a schedule, and making one shorter
  *   tck_cost.c    MEM-5
+ *   tck_check.h   checks of several flows, of time, and more, and their files
  */
 #include "weir/impl/valve.h"
 #include "weir/impl/wrap.h"
@@ -227,6 +228,13 @@ struct weir_tck {
 	uint64_t seen; /* set of rules that something was held against */
 	bool quiet;    /* after a breach, and in the release: nothing is looked at */
 	bool moot;     /* the kit has lost count; nothing can be said */
+	const char *lacks; /* what a check found that it needs and there is not; or NULL */
+
+	/* what a check says of its plays */
+	bool part;     /* others are at work on the same thing: whose the memory is, is unknown */
+	bool limited;  /* it may end by a time limit or a deadline of its own */
+	struct tck_trace *trace; /* nothing is judged, all is written down; kept by opening */
+	unsigned closes;         /* that it told */
 
 	/* what was played */
 	struct step inside[STEPS_MAX]; /* waiting for their events */
@@ -416,6 +424,24 @@ void weir__tck_draw(struct schedule *out, uint64_t seed, const struct weir_tck_s
 /* Make a schedule that breaks `rule` shorter, and its numbers smaller, while it does. */
 void weir__tck_shrink(struct weir_tck *t, struct schedule *schedule, enum rule rule,
 		      const struct weir_tck_subject *s, const struct weir_tck_options *o);
+
+/* ---- tck_obs.c ---- */
+
+/* What is seen of a play, written down. */
+struct tck_trace {
+	bool watched;
+	unsigned count;
+	uint64_t hash; /* of all */
+};
+
+/* Something has happened. */
+void weir__tck_note(struct weir_tck *t, enum event event);
+
+/* Have the subject put its own watchers in, if it is to be watched.  Returns 0 or a code. */
+int weir__tck_begin_watching(struct weir_tck *t);
+
+/* Watch it, in every way there is. */
+void weir__tck_watch(struct weir_tck *t);
 
 /* ---- tck_cost.c ---- */
 

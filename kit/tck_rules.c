@@ -3,13 +3,18 @@
  * The rules: when they apply, and schedules that are sure to exercise them.  Every monitor is
  * on in every play; a schedule stands with the rule that it is made for.
  */
-#include "tck_priv.h"
+#include "tck_check.h"
 
 /* ---- when a rule does not apply ---- */
 
 static const char *no_sink(const struct facts *f)
 {
 	return f->sink ? NULL : "it takes no bytes";
+}
+
+static const char *no_account(const struct facts *f)
+{
+	return f->sink || f->s->progress ? NULL : "it keeps no account";
 }
 
 static const char *no_source(const struct facts *f)
@@ -286,7 +291,17 @@ static const struct {
 		   .strict_only = true},
 	[END_10] = {.lacks = no_failing, .schedules = SCHEDULES("take 0, write 100, die, turn", "take 50, write 100, fail, turn",
 					  "register push, write 100, die, turn", "write 7, turn, fail, play")},
-	[OBS_1] = {.lacks = no_sink, .schedules = SCHEDULES("take 0, register push, write high, take 1, turn, write 5, take all, play",
+	[HALF_1] = {.lacks = weir__tck_no_half, .check = weir__tck_check_half_1},
+	[HALF_2] = {.lacks = weir__tck_no_back, .check = weir__tck_check_half_2},
+	[HALF_3] = {.lacks = weir__tck_no_linger, .check = weir__tck_check_half_3},
+	[HALF_4] = {.lacks = weir__tck_no_between, .check = weir__tck_check_half_4},
+	[HALF_5] = {.lacks = weir__tck_no_close, .check = weir__tck_check_half_5},
+	[TIME_1] = {.lacks = weir__tck_no_limits, .check = weir__tck_check_time},
+	[SHUT_1] = {.lacks = weir__tck_no_shut, .check = weir__tck_check_shut},
+	[OBS_2] = {.lacks = weir__tck_no_blame, .check = weir__tck_check_blame},
+	[OBS_3] = {.lacks = weir__tck_no_watch, .check = weir__tck_check_watch},
+	[DUR_1] = {.lacks = weir__tck_no_crash, .check = weir__tck_check_crash},
+	[OBS_1] = {.lacks = no_account, .schedules = SCHEDULES("take 0, register push, write high, take 1, turn, write 5, take all, play",
 				      "take 10, give 100, turn, fail")},
 };
 

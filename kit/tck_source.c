@@ -158,7 +158,7 @@ static void on_resume(struct weir_producer *p)
 /* Whether a producer that is registered has to be stopped now or may be. */
 static bool is_reason_to_stop(const struct weir_tck *t)
 {
-	return t->failed || t->died || t->destroyed || t->late || t->registering;
+	return t->failed || t->died || t->destroyed || t->late || t->registering || t->limited;
 }
 
 static void on_stop(struct weir_producer *p, int why)

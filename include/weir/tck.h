@@ -36,6 +36,8 @@
 extern "C" {
 #endif
 
+struct weir_progress;
+
 /* The kit at work on one instance of a subject. */
 struct weir_tck;
 
@@ -66,7 +68,9 @@ struct weir_tck_numbers {
 	                             WEIR_NEVER: without a deadline */
 	uint64_t length;          /* what a source without `feed` gives; WEIR_TCK_NO_LENGTH */
 	uint64_t bytes_per_s, burst; /* of a limit on the rate */
-	uint64_t idle_ns, stall_ns, linger_ns, total_ns; /* times after which it ends a flow */
+	/* Times after which it ends a flow: never early, and at most an eighth late.  `total_ns`
+	 * should be eight times the others, or only itself is checked. */
+	uint64_t idle_ns, stall_ns, linger_ns, total_ns;
 };
 
 /* What it is and can do; all false is the simplest thing that keeps the contract. */
@@ -82,6 +86,9 @@ struct weir_tck_traits {
 	bool push_only;    /* the source does not pull: it is never registered so */
 	bool pull_only;    /* the source does nothing but pull */
 	bool half_closes;  /* one direction ends while the other goes on */
+	bool tells_close;  /* it calls weir_tck_closed() */
+	bool overtakes;    /* a failure overtakes the bytes that lie inside: a relay, say, not a
+	                      connection */
 };
 
 struct weir_tck_subject {
@@ -161,9 +168,20 @@ struct weir_tck_subject {
 	 * finished. */
 	bool (*outcome)(void *self, int *why);
 
-	/* Vanish as a killed process does: nothing is flushed or told.  What `make` makes next
-	 * goes on where the sink's far side stands. */
+	/* How far the flow has come, and what held its source back (join.h). */
+	void (*progress)(void *self, struct weir_progress *out);
+
+	/* Watch from now on what passes: put a tap in front of the sink in *made, say.  Returns 0
+	 * or a negative code. */
+	int (*watch)(void *self, struct weir_tck_made *made);
+
+	/* Vanish as a killed process does, in place of `destroy`: nothing is flushed or told.  What
+	 * `make` makes next goes on where the far side stands; else it begins anew. */
 	void (*crash)(void *self);
+
+	/* Up to `len` bytes of what stands at the far side, also after a crash, from `offset` on.
+	 * Gets `arg`.  Returns how many. */
+	size_t (*far_side)(void *arg, uint64_t offset, void *data, size_t len);
 };
 
 /* ---- for the subject ---- */
@@ -177,6 +195,9 @@ WEIR_API void weir_tck_out(struct weir_tck *kit, const void *data, size_t len);
 
 /* The far side sees the end: a whole stream (`why` 0), or a failure (negative). */
 WEIR_API void weir_tck_out_end(struct weir_tck *kit, int why);
+
+/* A connection, of which both ways are over, is closed: told once. */
+WEIR_API void weir_tck_closed(struct weir_tck *kit);
 
 /* The kit's pattern: what is written, and what a source of one's own should give. */
 WEIR_API void weir_tck_fill(void *out, size_t len, uint64_t offset);
@@ -198,7 +219,8 @@ struct weir_tck_line {
 	enum weir_tck_tag tag;
 	enum weir_tck_verdict verdict;
 	const char *why;   /* what broke it, or why it is not applicable; else "" */
-	const char *calls; /* the calls that break it, one a line; else "" */
+	const char *calls; /* the calls that break it, one a line, which weir_tck_replay() can
+	                      make; or, where one flow is not enough, what was done; else "" */
 };
 
 struct weir_tck_options {

@@ -9,11 +9,11 @@
 #include "weir/join.h"
 #include "weir/throttle.h"
 
-#define HIGH 1000
-#define LOW 200
+#define HIGH  1000
+#define LOW   200
 #define LIMIT 3000
 
-#define NS ((uint64_t)16000) /* a time limit; a look comes each NS / 16 + 1 */
+#define NS   ((uint64_t)16000) /* a time limit; a look comes each NS / 16 + 1 */
 #define LATE (NS / 16 + 2)
 
 struct rig {
@@ -287,10 +287,11 @@ static void test_what_a_rate_limit_holds_does_not_stall_but_the_sink_behind_it_d
 
 	t->options.stall_ns = NS; /* 16 us; a byte comes each ms */
 	assert_int_equal(weir_throttle_create(&t->w.ctx, rate, NULL, &throttle), 0);
-	assert_int_equal(weir_consumer_register(&t->s.v.base, weir_throttle_source(throttle),
-						WEIR_PUSH), 0);
+	assert_int_equal(
+		weir_consumer_register(&t->s.v.base, weir_throttle_source(throttle), WEIR_PUSH), 0);
 	assert_int_equal(weir_join_create(&t->w.ctx, &t->p.base, weir_throttle_sink(throttle),
-					  &t->options, &t->join), 0);
+	                                  &t->options, &t->join),
+	                 0);
 	world_run(&t->w);
 	write_all(t, 30);
 	pass(t, 100 * WEIR_NS_PER_MS);
