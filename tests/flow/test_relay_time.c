@@ -24,7 +24,7 @@ struct stage {
 };
 
 static void on_done(struct weir_relay *relay, const struct weir_outcome *to_right,
-		    const struct weir_outcome *to_left, void *arg)
+                    const struct weir_outcome *to_left, void *arg)
 {
 	struct stage *s = arg;
 
@@ -49,8 +49,8 @@ static void stage_open(struct stage *s, const struct weir_relay_options *limits)
 		sink_open(&s->to[i], &s->w);
 		side[i] = (struct weir_relay_side){&s->from[i].base, &s->to[i].v.base};
 	}
-	assert_int_equal(weir_relay_create(&s->w.ctx, side[LEFT], side[RIGHT], &options,
-					   &s->relay), 0);
+	assert_int_equal(weir_relay_create(&s->w.ctx, side[LEFT], side[RIGHT], &options, &s->relay),
+	                 0);
 }
 
 static void stage_close(struct stage *s)
@@ -126,7 +126,8 @@ static void test_a_side_that_takes_a_little_now_and_then_does_not_stall(void **s
 
 static void test_silence_is_no_stall_and_a_stall_is_not_idle(void **state)
 {
-	const struct weir_relay_options limits = {.stall_ns = S, .idle_ns = 20 * S, .linger_ns = 2 * S};
+	const struct weir_relay_options limits = {
+		.stall_ns = S, .idle_ns = 20 * S, .linger_ns = 2 * S};
 	uint64_t began;
 	struct stage s;
 
@@ -152,7 +153,10 @@ static void test_silence_is_no_stall_and_a_stall_is_not_idle(void **state)
 static void test_the_total_time_stops_a_relay_that_moves(void **state)
 {
 	const struct weir_relay_options limits = {
-		.total_ns = 10 * S + 3, .idle_ns = S, .stall_ns = S, .linger_ns = S,
+		.total_ns = 10 * S + 3,
+		.idle_ns = S,
+		.stall_ns = S,
+		.linger_ns = S,
 	};
 	uint64_t began;
 	struct stage s;
