@@ -38,6 +38,7 @@ struct weir_join {
 	bool sink_paused, user_paused, paused;
 	bool keep_open;
 	bool source_done; /* finished, failed or stopped */
+	bool has_nothing; /* the pull source said so, and has not woken us */
 	bool asked;       /* the pull source was, and has given nothing since; for `time` */
 };
 
@@ -100,10 +101,10 @@ static void update_pause(struct weir_join *j)
 		return;
 	}
 	let_go(j);
-	if (j->back.mode == WEIR_PULL)
-		weir_consumer_wake(j->sink);
-	else if (source)
+	if (j->back.mode == WEIR_PUSH && source)
 		source->ops->resume(source);
+	else if (j->back.mode == WEIR_PULL && !j->has_nothing)
+		weir_consumer_wake(j->sink);
 }
 
 static void back_pause(struct weir_producer *p)
@@ -129,6 +130,7 @@ static void back_resume(struct weir_producer *p)
 			j->asked = true;
 			weir__join_time_begins(j->time);
 		}
+		j->has_nothing = true; /* until it gives some */
 		source->ops->resume(source);
 		return;
 	}
@@ -289,6 +291,8 @@ static void note_pull(struct weir_join *j)
 
 static int passed(struct weir_join *j, size_t len, int rc)
 {
+	if (len)
+		j->has_nothing = false;
 	if (rc < 0 || len == 0)
 		return rc;
 	j->in += len;
@@ -328,6 +332,7 @@ static int front_register(struct weir_consumer *c, struct weir_producer *p, enum
 		p->ops->stop(p, WEIR_ECLOSED);
 		return WEIR_ECLOSED;
 	}
+	j->has_nothing = false;
 	weir_consumer_bind(c, p, mode);
 	if (mode == WEIR_PULL)
 		weir_consumer_wake(j->sink);
@@ -350,12 +355,17 @@ static size_t front_room(struct weir_consumer *c)
 
 static void front_wake(struct weir_consumer *c)
 {
+	join_from_front(c)->has_nothing = false;
 	weir_consumer_wake(join_from_front(c)->sink);
 }
 
 static void front_state(const struct weir_consumer *c, struct weir_consumer_state *out)
 {
-	weir_consumer_state(((const struct weir_join *)c)->sink, out);
+	const struct weir_join *j = (const struct weir_join *)c;
+
+	weir_consumer_state(j->sink, out);
+	if (j->user_paused && !out->ended)
+		out->holds |= WEIR_HOLD_USER;
 }
 
 static const struct weir_consumer_ops front_ops = {

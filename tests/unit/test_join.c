@@ -702,6 +702,41 @@ static void test_a_paused_join_has_no_room(void **state)
 	assert_int_equal(weir_consumer_room(weir_producer_consumer(&t->p.base)), 0);
 }
 
+static void test_a_paused_join_says_who_holds_its_source(void **state)
+{
+	struct rig *t = *state;
+	struct weir_consumer_state st;
+
+	assert_int_equal(create(t), 0);
+	weir_join_pause(t->join);
+	weir_consumer_state(weir_producer_consumer(&t->p.base), &st);
+	assert_int_equal(st.holds, WEIR_HOLD_USER);
+	weir_join_resume(t->join);
+	weir_consumer_state(weir_producer_consumer(&t->p.base), &st);
+	assert_int_equal(st.holds, 0);
+}
+
+static void test_a_source_that_has_nothing_is_not_asked_when_a_pause_is_over(void **state)
+{
+	struct rig *t = *state;
+
+	source_open(&t->p, WEIR_PULL);
+	assert_int_equal(create(t), 0);
+	world_run(&t->w);
+	assert_int_equal(t->p.resumes, 1);
+	weir_join_pause(t->join);
+	weir_join_resume(t->join);
+	world_run(&t->w);
+	assert_int_equal(t->p.resumes, 1);
+	weir_join_pause(t->join);
+	weir_consumer_wake(weir_producer_consumer(&t->p.base));
+	world_run(&t->w);
+	assert_int_equal(t->p.resumes, 1);
+	weir_join_resume(t->join);
+	world_run(&t->w);
+	assert_int_equal(t->p.resumes, 2);
+}
+
 static void test_another_source_may_take_the_place_of_one_that_left(void **state)
 {
 	struct rig *t = *state;
@@ -933,6 +968,8 @@ int main(void)
 		JOIN(test_the_front_is_closed_after_the_end),
 		JOIN(test_the_fronts_state_is_the_sinks),
 		JOIN(test_a_paused_join_has_no_room),
+		JOIN(test_a_paused_join_says_who_holds_its_source),
+		JOIN(test_a_source_that_has_nothing_is_not_asked_when_a_pause_is_over),
 		JOIN(test_another_source_may_take_the_place_of_one_that_left),
 		JOIN(test_a_source_that_ends_as_it_starts_into_a_dead_sink_is_refused),
 		JOIN(test_a_sink_that_is_finished_by_another_is_a_failed_sink),
