@@ -144,6 +144,46 @@ static void probe_stop(struct weir_producer *producer, int why)
 	weir_wrap_producer_ops.stop(producer, why);
 }
 
+/* ---- the guard ---- */
+
+static void on_guard(void *arg, const struct weir_guard_report *r)
+{
+	struct probe *p = arg;
+
+	weir_sim_break(p->run->sim, r->id, "the guard of joint %u: the %s \"%s\": %s", p->number,
+		       r->party == WEIR_GUARD_PRODUCER ? "producer" : "consumer", r->name, r->what);
+}
+
+static struct weir_guard_options guard_options(struct probe *p)
+{
+	return (struct weir_guard_options){
+		.on_broken = on_guard,
+		.arg = p,
+		.ctx = &p->run->sim->ctx,
+		.overshoot = p->overshoot_is,
+	};
+}
+
+/* Without memory there is none. */
+static struct weir_consumer *guarded(struct probe *p, struct weir_consumer *inner)
+{
+	struct weir_guard_options options = guard_options(p);
+
+	if (!p->run->options->guarded || weir_guard_create(inner, &options, &p->guard[0]) < 0)
+		return inner;
+	return weir_guard_sink(p->guard[0]);
+}
+
+struct weir_producer *weir__probe_guard(struct probe *p, struct weir_producer *from)
+{
+	struct weir_guard_options options = guard_options(p);
+
+	if (!p->run->options->guarded ||
+	    weir_guard_create_source(from, &options, &p->guard[1]) < 0)
+		return from;
+	return weir_guard_source(p->guard[1]);
+}
+
 struct weir_consumer *weir__probe_put(struct probe *probe, struct run *run,
 				      struct weir_consumer *inner)
 {
@@ -161,7 +201,7 @@ struct weir_consumer *weir__probe_put(struct probe *probe, struct run *run,
 	probe->run = run;
 	probe->number = run->probes++;
 	probe->on = true;
-	weir_wrap_init(&probe->wrap, inner, &probe->front_ops, &probe->back_ops);
+	weir_wrap_init(&probe->wrap, guarded(probe, inner), &probe->front_ops, &probe->back_ops);
 	return &probe->wrap.front;
 }
 
@@ -169,5 +209,9 @@ void weir__probe_remove(struct probe *probe)
 {
 	if (probe->on)
 		weir_wrap_fini(&probe->wrap);
+	for (int i = 0; i < 2; i++) {
+		weir_guard_destroy(probe->guard[i]);
+		probe->guard[i] = NULL;
+	}
 	probe->on = false;
 }

@@ -4,6 +4,7 @@
 /* sim_run.h -- a plan at work. */
 #include "sim_plan.h"
 #include "sim_priv.h"
+#include "weir/guard.h"
 #include "weir/impl/wrap.h"
 #include "weir/join.h"
 #include "weir/loopback.h"
@@ -27,6 +28,7 @@ struct probe {
 	struct weir_consumer_ops front_ops;
 	struct weir_producer_ops back_ops;
 	struct run *run;
+	struct weir_guard *guard[2]; /* behind it, and in place of the producer; or NULL */
 	struct leak *limit[2]; /* or NULL */
 	size_t overshoot_is;   /* what the producer declares, */
 	size_t overshoot;      /* and has left since it was paused */
@@ -147,6 +149,9 @@ bool weir__leak_pass(struct leak *leak, size_t len, uint64_t now);
 /* Put a probe before `inner`; returns what to use in its place. */
 struct weir_consumer *weir__probe_put(struct probe *probe, struct run *run,
 				      struct weir_consumer *inner);
+
+/* What to use in place of `from` before a probe that has been put. */
+struct weir_producer *weir__probe_guard(struct probe *probe, struct weir_producer *from);
 void weir__probe_remove(struct probe *probe);
 
 /* ---- sim_check.c: the rules ---- */

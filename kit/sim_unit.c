@@ -185,6 +185,7 @@ static int open_joint(struct joint *joint, struct weir_producer *from, struct we
 	struct weir_join_options options = {.on_done = on_done, .arg = joint};
 
 	to = weir__probe_put(&joint->probe, u->run, to);
+	from = weir__probe_guard(&joint->probe, from);
 	if (joined)
 		return weir_join_create(context_of(u), from, to, &options, &joint->join);
 	return weir_consumer_register(to, from, weir_producer_mode(from));
@@ -221,7 +222,8 @@ static int connect(struct joint *joint, struct stage *before, struct weir_consum
 		return weir__tee_join(before, joint, weir__probe_put(&joint->probe, u->run, to));
 	if (before->plan->kind != STAGE_PROXY || !before->plan->pulled || joined)
 		return open_joint(joint, before->back, to, joined);
-	return weir_consumer_register(weir__probe_put(&joint->probe, u->run, to), before->back,
+	to = weir__probe_put(&joint->probe, u->run, to);
+	return weir_consumer_register(to, weir__probe_guard(&joint->probe, before->back),
 				      WEIR_PULL);
 }
 

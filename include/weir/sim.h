@@ -269,6 +269,7 @@ struct weir_sim_schedule_options {
 	 * `destroy` is not called from inside a call of the stage. */
 	int (*make)(void *arg, struct weir_sim *sim, struct weir_sim_stage *out);
 	void (*destroy)(void *arg, struct weir_sim_stage *stage);
+	bool guarded; /* guards (guard.h) stand in every joint; what they report is broken */
 	bool shrink;  /* after a failure look for a smaller schedule that fails likewise */
 	bool verbose; /* print the schedule and each note */
 	void (*print)(void *arg, const char *line); /* NULL: nothing is printed */

@@ -302,6 +302,25 @@ static void test_wrong_stage_is_found_within_few_seeds(void **state)
 	}
 }
 
+static void test_guard_finds_a_stage_that_ignores_pauses(void **state)
+{
+	enum fault fault = IGNORES_PAUSE;
+	struct weir_sim_schedule_options options = {
+		.make = leg_make,
+		.destroy = leg_destroy,
+		.guarded = true,
+		.arg = &fault,
+	};
+	struct weir_sim_result result;
+	bool found = false;
+
+	(void)state;
+	for (options.seed = 1; options.seed <= SEEDS_TO_FIND && !found; options.seed++)
+		found = !weir_sim_schedule(&options, &result) &&
+			strcmp(result.rule, "FLOW-2") == 0 && strstr(result.how, "the guard of joint");
+	assert_true(found);
+}
+
 static void test_same_seed_has_the_same_events(void **state)
 {
 	struct weir_sim_schedule_options options = {.fail_alloc = weir_test_fail_alloc_after};
@@ -380,6 +399,7 @@ int main(void)
 		cmocka_unit_test(test_library_keeps_every_rule_in_every_schedule),
 		cmocka_unit_test(test_right_stage_is_not_blamed),
 		cmocka_unit_test(test_wrong_stage_is_found_within_few_seeds),
+		cmocka_unit_test(test_guard_finds_a_stage_that_ignores_pauses),
 		cmocka_unit_test(test_same_seed_has_the_same_events),
 		cmocka_unit_test(test_failure_is_told_with_seed_rule_schedule_and_a_smaller_one),
 	};
