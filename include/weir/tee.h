@@ -24,7 +24,10 @@
  * those that were finished and have not ended.
  * A branch that fails leaves the others alone.  When the last one has failed, the tee's
  * sink dies of that branch's reason.  The sink has ended when every branch has: with 0 if
- * one at least got all that it should have.  Which did is asked of the branches.
+ * one at least got all that it should have.  Which did is asked of the branches.  Without a
+ * branch the producer is held; a finish with bytes held fails them with WEIR_ECLOSED then.
+ * A branch whose consumer somebody lets go of (weir_consumer_unregister) is over, with
+ * WEIR_ECLOSED, once the tee looks at it again; that consumer is told nothing.
  *
  * Threads   One thread, the context's.
  */
@@ -84,7 +87,8 @@ WEIR_API WEIR_MUST_USE int weir_tee_create(struct weir_context *ctx, struct weir
 WEIR_API struct weir_consumer *weir_tee_sink(struct weir_tee *tee);
 
 /*
- * Add a branch, which gets what is written from now on.  `options` may be NULL: BLOCK.
+ * Add a branch, which gets what is written from now on, and what the tee still holds for
+ * want of a branch, or because of one that blocks.  `options` may be NULL: BLOCK.
  *
  * Owns     not the consumer, which must live until it has ended or the branch is removed.
  * Returns  0, and the branch in *out if that is not NULL; WEIR_EBUSY if `consumer` has a

@@ -40,14 +40,6 @@ static bool blocks(const struct weir_branch *b)
 	return b->options.policy != WEIR_TEE_DROP && b->backlog.bytes > 0;
 }
 
-static bool is_blocked(const struct weir_tee *t)
-{
-	for (const struct weir_branch *b = t->branches; b; b = b->next)
-		if (blocks(b))
-			return true;
-	return t->live == 0;
-}
-
 /* A branch has begun to block, or has stopped. */
 static void note_blocking(struct weir_branch *b)
 {
@@ -65,19 +57,6 @@ static void note_blocking(struct weir_branch *b)
 	if (b->options.policy == WEIR_TEE_DETACH && b->options.wait_ns)
 		weir_timer_set(b->tee->front.ctx, &b->timer,
 			       now ? time + b->options.wait_ns : WEIR_NEVER);
-}
-
-static void let_go(struct weir_tee *t)
-{
-	if (t->busy)
-		return;
-	if (is_blocked(t)) {
-		weir_valve_hold(&t->front, WEIR_HOLD_BEHIND);
-		return;
-	}
-	weir_valve_ready(&t->front);
-	if (!is_blocked(t))
-		weir_valve_release(&t->front, WEIR_HOLD_BEHIND);
 }
 
 /* ---- the end of a branch ---- */
@@ -149,10 +128,19 @@ void weir__branch_fail(struct weir_branch *b, int why)
 	if (b->over)
 		return;
 	close_branch(b, why);
-	if (b->back.consumer)
-		weir_producer_end(&b->back, why);
-	else
+	if (b->told)
 		weir_consumer_fail(consumer, why);
+	else
+		weir_producer_end(&b->back, why);
+}
+
+/* Whether it gets no more: also when somebody has let its producer go, which tells us
+ * nothing, and what that consumer gets from then on is not ours to end. */
+static bool is_over(struct weir_branch *b)
+{
+	if (!b->over && !b->told && !b->back.consumer)
+		close_branch(b, WEIR_ECLOSED);
+	return b->over;
 }
 
 static void run_branch(struct weir_task *task)
@@ -174,6 +162,38 @@ static void run_timer(struct weir_timer *timer)
 	weir__branch_fail(b, WEIR_ESLOW);
 }
 
+/* ---- whether bytes go on ---- */
+
+/* Also when there is nobody to get the bytes: one that is being removed gets no more. */
+static bool is_blocked(struct weir_tee *t)
+{
+	bool nobody = true;
+
+	for (struct weir_branch *b = t->branches; b; b = b->next) {
+		if (is_over(b) || b->ending)
+			continue;
+		if (blocks(b))
+			return true;
+		nobody = false;
+	}
+	return nobody;
+}
+
+static void let_go(struct weir_tee *t)
+{
+	if (t->busy)
+		return;
+	if (is_blocked(t)) {
+		weir_valve_hold(&t->front, WEIR_HOLD_BEHIND);
+		if (t->live == 0 && t->front.life == WEIR_FINISHING)
+			weir_valve_die(&t->front, WEIR_ECLOSED); /* nobody will come */
+		return;
+	}
+	weir_valve_ready(&t->front);
+	if (!is_blocked(t))
+		weir_valve_release(&t->front, WEIR_HOLD_BEHIND);
+}
+
 /* ---- bytes to one branch ---- */
 
 static size_t give(struct weir_branch *b, const struct weir_chunk *chunk)
@@ -181,7 +201,7 @@ static size_t give(struct weir_branch *b, const struct weir_chunk *chunk)
 	size_t n;
 	int rc;
 
-	if (b->over || b->paused || !b->back.consumer)
+	if (is_over(b) || b->paused)
 		return 0;
 	n = weir__pass(&b->back, &b->paused, chunk, 1, chunk->len, &rc);
 	if (rc < 0)
@@ -189,24 +209,52 @@ static size_t give(struct weir_branch *b, const struct weir_chunk *chunk)
 	return n;
 }
 
-/* Keep a part of a chunk.  Its owner is not ours alone: the reference is another one. */
-static void keep(struct weir_branch *b, struct weir_chunk part)
+/* Borrowed bytes, for which there had been room: what is left is copied for this branch. */
+static int keep_copy(struct weir_branch *b, struct weir_chunk chunk)
 {
-	weir_block_ref(part.owner);
-	if (weir__queue_push(&b->backlog, part) < 0) {
-		weir_block_unref(part.owner);
-		weir__branch_fail(b, -ENOMEM);
+	while (chunk.len) {
+		struct weir_block *block;
+		size_t n;
+		int rc = weir_pool_take(&b->tee->front.ctx->pool, chunk.len, &block);
+
+		if (rc < 0)
+			return rc;
+		rc = weir__queue_push(&b->backlog, weir_chunk_from_block(block));
+		if (rc < 0) {
+			weir_block_unref(block);
+			return rc;
+		}
+		n = weir__queue_append(&b->backlog, chunk.data, chunk.len);
+		chunk.data += n;
+		chunk.len -= n;
 	}
+	return 0;
+}
+
+/* A chunk's owner is not ours alone: the reference is another one. */
+static int keep_reference(struct weir_branch *b, struct weir_chunk part)
+{
+	int rc;
+
+	weir_block_ref(part.owner);
+	rc = weir__queue_push(&b->backlog, part);
+	if (rc < 0)
+		weir_block_unref(part.owner);
+	return rc;
 }
 
 void weir__branch_take(struct weir_branch *b, struct weir_chunk part)
 {
 	size_t n = b->backlog.bytes || weir__branch_has_stored(b) ? 0 : give(b, &part);
+	int rc;
 
 	part.data += n;
 	part.len -= n;
-	if (part.len && !b->over)
-		keep(b, part);
+	if (!part.len || b->over)
+		return;
+	rc = part.owner ? keep_reference(b, part) : keep_copy(b, part);
+	if (rc < 0)
+		weir__branch_fail(b, rc);
 }
 
 /* Parts are runs up to the end of a record, or of the chunk.  What a record's beginning
@@ -279,13 +327,15 @@ static bool give_more(struct weir_branch *b)
 /* The consumer takes bytes again. */
 static void catch_up(struct weir_branch *b)
 {
-	while (!b->over && give_more(b))
+	while (!is_over(b) && give_more(b))
 		;
 	if (b->over)
 		return;
 	note_blocking(b);
-	if (b->ending && !b->backlog.bytes && !weir__branch_has_stored(b) && b->back.consumer)
-		weir_producer_end(&b->back, 0);
+	if (!b->ending || b->told || b->backlog.bytes || weir__branch_has_stored(b))
+		return;
+	b->told = true;
+	weir_producer_end(&b->back, 0);
 }
 
 /* ---- a branch's producer ---- */
@@ -336,53 +386,13 @@ static const struct weir_producer_ops back_ops = {
 static bool all_take(const struct weir_tee *t, size_t len)
 {
 	for (struct weir_branch *b = t->branches; b; b = b->next) {
-		if (b->over)
+		if (b->over || b->ending || !b->back.consumer)
 			continue;
 		if (b->paused || b->backlog.bytes || weir__branch_has_stored(b) ||
-		    !b->back.consumer ||
 		    weir_consumer_room(b->back.consumer) < len || b->paused)
 			return false;
 	}
 	return true;
-}
-
-/* A consumer that broke its word about its room: what it left is copied for it. */
-static int own(struct weir_tee *t, struct weir_chunk chunk, struct weir_queue *out)
-{
-	while (chunk.len) {
-		struct weir_block *block;
-		size_t n;
-		int rc = weir_pool_take(&t->front.ctx->pool, chunk.len, &block);
-
-		if (rc < 0)
-			return rc;
-		rc = weir__queue_push(out, weir_chunk_from_block(block));
-		if (rc < 0) {
-			weir_block_unref(block);
-			return rc;
-		}
-		n = weir__queue_append(out, chunk.data, chunk.len);
-		chunk.data += n;
-		chunk.len -= n;
-	}
-	return 0;
-}
-
-static void offer_borrowed(struct weir_branch *b, struct weir_chunk chunk)
-{
-	size_t n = give(b, &chunk);
-	int rc;
-
-	b->in += chunk.len;
-	if (n == chunk.len || b->over)
-		return;
-	chunk.data += n;
-	chunk.len -= n;
-	rc = own(b->tee, chunk, &b->backlog);
-	if (rc < 0)
-		weir__branch_fail(b, rc);
-	else
-		note_blocking(b);
 }
 
 static int64_t drain(struct weir_valve *v, const struct weir_chunk *chunks, size_t count)
@@ -398,13 +408,11 @@ static int64_t drain(struct weir_valve *v, const struct weir_chunk *chunks, size
 	}
 	t->busy = true;
 	for (size_t i = 0; i < count; i++) {
+		t->offered += chunks[i].len; /* who is added meanwhile gets the next one */
 		for (struct weir_branch *b = t->branches; b; b = b->next) {
-			if (b->over || b->ending)
+			if (is_over(b) || b->ending)
 				continue;
-			if (chunks[i].owner)
-				offer(b, &chunks[i]);
-			else
-				offer_borrowed(b, chunks[i]);
+			offer(b, &chunks[i]);
 		}
 		taken += (int64_t)chunks[i].len;
 	}
@@ -433,6 +441,16 @@ static void end(struct weir_valve *v, int why)
 		weir_valve_done(v, t->any_whole ? 0 : WEIR_ECLOSED);
 }
 
+/* What is held then for want of a branch will never go. */
+static void front_finish(struct weir_consumer *c)
+{
+	struct weir_tee *t = (struct weir_tee *)c;
+
+	weir_valve_consumer_ops.finish(c);
+	if (t->front.life == WEIR_FINISHING)
+		weir_task_queue(t->front.ctx, &t->task);
+}
+
 static const struct weir_valve_ops valve_ops = {
 	.name = "tee",
 	.drain = drain,
@@ -446,7 +464,7 @@ static void run_task(struct weir_task *task)
 
 	t->busy = true;
 	for (struct weir_branch *b = t->branches; b; b = b->next)
-		if (!b->over && !b->paused)
+		if (!is_over(b) && !b->paused)
 			catch_up(b);
 	t->busy = false;
 	let_go(t);
@@ -487,6 +505,7 @@ int weir_tee_create(struct weir_context *ctx, struct weir_tee **out)
 	weir_valve_init(&t->front, &valve_ops, ctx);
 	t->front_ops = weir_valve_consumer_ops;
 	t->front_ops.name = "tee";
+	t->front_ops.finish = front_finish;
 	t->front_ops.state = front_state;
 	t->front.base.ops = &t->front_ops;
 	t->task.run = run_task;
@@ -519,7 +538,7 @@ int weir_tee_add(struct weir_tee *t, struct weir_consumer *consumer,
 
 	if (!is_valid(options ? options : &defaults))
 		return -EINVAL;
-	if (t->front.life != WEIR_OPEN)
+	if (t->front.life != WEIR_OPEN || t->front.dying)
 		return WEIR_ECLOSED;
 	b = calloc(1, sizeof(*b));
 	if (!b)
@@ -534,7 +553,7 @@ int weir_tee_add(struct weir_tee *t, struct weir_consumer *consumer,
 	b->timer.run = run_timer;
 	weir_consumer_state(consumer, &s);
 	b->base = s.in;
-	b->begin = t->front.in - t->front.queue.bytes;
+	b->begin = t->offered;
 	b->over = true; /* until it is in the list: a refusal has nothing to undo */
 	if (b->options.spill)
 		rc = weir_pool_take(&t->front.ctx->pool, WEIR_BLOCK_LARGE, &b->buffer);

@@ -17,7 +17,7 @@ struct weir_branch {
 	struct weir_queue backlog;
 	struct weir_task task;   /* on_end, or the release */
 	struct weir_timer timer; /* DETACH by time */
-	uint64_t begin;          /* bytes that the tee had taken when it was added */
+	uint64_t begin;          /* bytes that the tee had offered when it was added */
 	uint64_t base;           /* bytes that the consumer had accepted before */
 	uint64_t in, out;        /* `out` once it is over */
 	uint64_t dropped, spilled;
@@ -31,6 +31,7 @@ struct weir_branch {
 	bool blocking; /* it holds everybody, since `blocked_at` */
 	bool dropping, inside; /* DROP: until the end of the record; in the middle of one */
 	bool ending;   /* no more bytes will come: it is finished behind its last */
+	bool told;     /* its consumer has been finished */
 	bool over;     /* its consumer has ended, or gets no more */
 	bool removed;  /* freed when it is over */
 };
@@ -40,6 +41,7 @@ struct weir_tee {
 	struct weir_consumer_ops front_ops; /* the valve's, with a state of our own */
 	struct weir_branch *branches;
 	struct weir_task task; /* what could not be done while busy */
+	uint64_t offered;      /* bytes, to the branches that there were */
 	unsigned live;         /* branches that are not over */
 	bool any_whole;        /* one has ended with all its bytes */
 	bool busy;             /* in the middle of the branches: nobody is freed */
