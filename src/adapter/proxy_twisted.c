@@ -383,6 +383,25 @@ static bool goes_through(const struct twisted *t)
 	return t->back.mode == WEIR_PUSH || t->outstanding;
 }
 
+/* What was written from inside a write that was then refused comes behind it. */
+static int keep_before(struct twisted *t, const void *data, size_t len)
+{
+	struct buffer since = t->held;
+	int rc;
+
+	t->held = (struct buffer){0};
+	rc = append(t, &t->held, data, len);
+	if (rc == 0)
+		rc = append(t, &t->held, since.data, since.len);
+	if (rc == 0) {
+		release(t, &since);
+	} else {
+		release(t, &t->held);
+		t->held = since;
+	}
+	return rc;
+}
+
 static int front_write(struct weir_consumer *c, const void *data, size_t len)
 {
 	struct twisted *t = twisted_from_front(c);
@@ -400,7 +419,7 @@ static int front_write(struct weir_consumer *c, const void *data, size_t len)
 	}
 	kept = rc == WEIR_EFULL && !t->ended;
 	if (kept)
-		rc = append(t, &t->held, data, len);
+		rc = through ? keep_before(t, data, len) : append(t, &t->held, data, len);
 	if (rc < 0)
 		return rc;
 	t->in += len;
