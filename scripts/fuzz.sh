@@ -16,16 +16,33 @@ CC=clang CC_LD=bfd scripts/setup.sh $dir -Dtests=enabled -Dfuzz=true -Db_lundef=
 ninja -C $dir || exit 1
 [ $# -gt 0 ] || set -- $(ls fuzz/fuzz_*.c | sed 's|fuzz/fuzz_||; s|\.c$||')
 
+# Two at once; each says how it ended in a file of its own.
+run() {
+	mkdir -p $dir/corpus/$1 $dir/failed
+	$dir/fuzz/fuzz-$1 -max_total_time="$seconds" -timeout=10 -max_len=4096 \
+		-artifact_prefix=$dir/failed/$1- -print_final_stats=1 -verbosity=0 \
+		$dir/corpus/$1 fuzz/corpus/$1 >$dir/$1.out 2>&1
+	echo $? >$dir/$1.status
+}
+
 passed=0 failed=0
-for name; do
-	mkdir -p $dir/corpus/$name $dir/failed
-	if $dir/fuzz/fuzz-$name -max_total_time="$seconds" -timeout=10 -max_len=4096 \
-		-artifact_prefix=$dir/failed/$name- -print_final_stats=1 -verbosity=0 \
-		$dir/corpus/$name fuzz/corpus/$name; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-	fi
+while [ $# -gt 0 ]; do
+	pair="$1 ${2-}"
+	for name in $pair; do
+		rm -f $dir/$name.status
+		run $name &
+	done
+	wait
+	for name in $pair; do
+		echo "== $name"
+		cat $dir/$name.out
+		if [ "$(cat $dir/$name.status)" = 0 ]; then
+			passed=$((passed + 1))
+		else
+			failed=$((failed + 1))
+		fi
+	done
+	shift $(($# > 1 ? 2 : 1))
 done
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
