@@ -2,6 +2,7 @@
 /* The loop, the signals and the listeners around a run. */
 #include "app.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -58,14 +59,14 @@ static int make_groups(struct app *app)
 /* Returns the side that could not listen, with the code in *rc, or -1. */
 static int listen_early(struct app *app, int *rc)
 {
-	for (int i = 0; i < 2; i++) {
+	for (size_t i = 0; i < app->o->ends; i++) {
 		struct line line;
 
 		if (!weir_endpoint_listens(app->o->end[i]))
 			continue;
 		*rc = weir_endpoint_listen(app->loop, app->o->end[i], NULL, &app->listener[i]);
 		if (*rc < 0)
-			return i;
+			return (int)i;
 		if (!app->o->verbose)
 			continue;
 		line_begin(&line);
@@ -79,7 +80,7 @@ static int listen_early(struct app *app, int *rc)
 static int run(struct app *app)
 {
 	struct result r;
-	int rc = watch_signals(app), side;
+	int rc = app->listener ? watch_signals(app) : -ENOMEM, side;
 
 	if (rc == 0)
 		rc = make_groups(app);
@@ -89,7 +90,7 @@ static int run(struct app *app)
 	}
 	side = listen_early(app, &rc);
 	if (side >= 0) {
-		result_not_opened(&r, app, side, rc);
+		result_not_opened(&r, app, side, rc, NULL);
 		return report(app, &r, NULL, false);
 	}
 	return app->o->many ? many_run(app) : single_run(app);
@@ -107,9 +108,11 @@ int app_run(const struct options *o)
 		return 4;
 	}
 	app.ctx = weir_loop_context(app.loop);
+	app.listener = calloc(o->ends, sizeof(struct weir_listener *));
 	status = run(&app);
-	weir_listener_close(app.listener[0]);
-	weir_listener_close(app.listener[1]);
+	for (size_t i = 0; app.listener && i < o->ends; i++)
+		weir_listener_close(app.listener[i]);
+	free(app.listener);
 	weir_throttle_group_destroy(app.group[0]);
 	weir_throttle_group_destroy(app.group[1]);
 	weir_loop_destroy(app.loop);

@@ -13,7 +13,7 @@ struct app {
 	const struct options *o;
 	struct weir_loop *loop;
 	struct weir_context *ctx;
-	struct weir_listener *listener[2]; /* of the endpoint that listens; else NULL */
+	struct weir_listener **listener; /* of each endpoint that listens; else NULL */
 	struct weir_throttle_group *group[2]; /* with --many --rate, one each way */
 	int signum; /* that stopped us, or 0 */
 	void (*on_signal)(void *arg);

@@ -1,96 +1,59 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * One way.  A sink that could also give is read all the while, and what it gives is
- * dropped: else an echoing peer, with nobody to read its answers, would stop reading
- * ours; and closing a socket with unread bytes in it makes the kernel throw away
- * what has not been sent.
- */
+/* One way: to the sink, or to several through a tee. */
+#include <errno.h>
+#include <stdlib.h>
+
 #include "job.h"
-#include "weir/pattern.h"
+#include "sink.h"
 
-/* How long a sink's peer has to close its side after our end.  By closing it says that
- * it has read all, by resetting that it has not; one that does neither is not waited
- * for, since the kernel has the bytes. */
-#define GRACE_NS WEIR_NS_PER_S
-
-static bool drain_runs(const struct job *job)
+static size_t sinks(const struct job *job)
 {
-	struct weir_outcome outcome = {0};
-
-	if (job->drain)
-		weir_join_outcome(job->drain, &outcome);
-	return job->drain && outcome.end == WEIR_RUNNING;
+	return job->sides - 1;
 }
 
-static void end_grace(struct job *job)
+void copy_sink_over(struct job *job)
 {
-	if (!job->in_grace)
+	if (!job->copied)
 		return;
-	job->in_grace = false;
-	weir_timer_cancel(job->app->ctx, &job->grace);
+	for (size_t i = 0; i < sinks(job); i++)
+		if (!job->sink[i].over)
+			return;
 	job_ended(job);
-}
-
-static void run_grace(struct weir_timer *timer)
-{
-	end_grace((struct job *)((char *)timer - offsetof(struct job, grace)));
-}
-
-static void on_drain_done(struct weir_join *join, const struct weir_outcome *outcome, void *arg)
-{
-	(void)join;
-	(void)outcome;
-	end_grace(arg);
 }
 
 static void on_copied(struct weir_join *join, const struct weir_outcome *outcome, void *arg)
 {
 	struct job *job = arg;
-	struct weir_context *ctx = job->app->ctx;
+	bool cut = outcome->end == WEIR_SOURCE_FAILED || outcome->end == WEIR_STOPPED;
 
 	(void)join;
-	if (outcome->end != WEIR_FINISHED || !drain_runs(job) ||
-	    !weir_transport_half_closes(job->side[1])) {
-		job_ended(job);
-		return;
+	job->copied = true;
+	for (size_t i = 0; i < sinks(job); i++) {
+		sink_settle(&job->sink[i]);
+		if (cut)
+			sink_end_grace(&job->sink[i]);
 	}
-	job->in_grace = true;
-	job->grace.run = run_grace;
-	weir_timer_set(ctx, &job->grace, weir_context_now(ctx) + GRACE_NS);
+	copy_sink_over(job);
 }
 
-static int start_drain(struct job *job)
+/* Make what the source is to be joined to, without limits and digests. */
+static int make_end(struct job *job, struct weir_consumer **end)
 {
-	const struct weir_join_options options = {.on_done = on_drain_done, .arg = job};
-	struct weir_producer *back = weir_transport_source(job->side[1]);
-	int rc;
+	int rc = 0;
 
-	if (!back)
-		return 0;
-	rc = weir_pattern_null(job->app->ctx, &job->drain_to);
-	if (rc < 0)
-		return rc;
-	return weir_join_create(job->app->ctx, back, weir_transport_sink(job->drain_to), &options,
-				&job->drain);
-}
-
-static void see(void *arg, const void *data, size_t len)
-{
-	weir_hash_add(arg, data, len); /* a failure is kept, and told at the end */
-}
-
-/* With --hash: what goes to `*front` is seen. */
-static int start_hash(struct job *job, struct weir_consumer **front)
-{
-	int rc;
-
-	if (!job->app->o->hash)
-		return 0;
-	rc = weir_hash_create(job->app->o->hash, &job->hash);
-	if (rc == 0)
-		rc = weir_tap_create(*front, see, job->hash, &job->tap);
-	if (rc == 0)
-		*front = weir_tap_sink(job->tap);
+	job->sink = calloc(sinks(job), sizeof(*job->sink));
+	job->sink_result = calloc(sinks(job), sizeof(*job->sink_result));
+	if (!job->sink || !job->sink_result)
+		return -ENOMEM;
+	if (options_fan_out(job->app->o))
+		rc = weir_tee_create(job->app->ctx, &job->tee);
+	for (size_t i = 0; i < sinks(job) && rc == 0; i++) {
+		job->start_side = (int)i + 1;
+		rc = sink_begin(&job->sink[i], job, i + 1);
+		if (rc == 0 && job->tee)
+			rc = sink_add_branch(&job->sink[i]);
+	}
+	*end = job->tee ? weir_tee_sink(job->tee) : weir_transport_sink(job->side[1]);
 	return rc;
 }
 
@@ -104,16 +67,16 @@ static int start_copy(struct job *job)
 		.on_done = on_copied,
 		.arg = job,
 	};
-	struct weir_consumer *front;
+	struct weir_consumer *end, *front;
 	int rc;
 
-	rc = job_limit(job, 0, weir_transport_sink(job->side[1]), &front);
+	rc = make_end(job, &end);
 	if (rc < 0)
 		return rc;
-	rc = start_hash(job, &front);
-	if (rc < 0)
-		return rc;
-	rc = start_drain(job);
+	job->start_side = 1;
+	rc = job_limit(job, 0, end, &front);
+	if (rc == 0)
+		rc = digests_begin(&job->digests[0], app->o, &front);
 	if (rc < 0)
 		return rc;
 	return weir_join_create(app->ctx, weir_transport_source(job->side[0]), front, &options,
@@ -122,21 +85,21 @@ static int start_copy(struct job *job)
 
 static void stop_copy(struct job *job, int why)
 {
-	if (job->in_grace) {
-		end_grace(job);
-		return;
-	}
-	weir_join_stop(job->join[0], why);
+	if (!job->copied)
+		weir_join_stop(job->join[0], why);
+	for (size_t i = 0; i < sinks(job); i++)
+		sink_end_grace(&job->sink[i]);
 }
 
 static void fini_copy(struct job *job)
 {
-	weir_timer_cancel(job->app->ctx, &job->grace);
 	weir_join_destroy(job->join[0]);
-	weir_tap_destroy(job->tap);
-	weir_hash_destroy(job->hash);
-	weir_join_destroy(job->drain);
-	weir_transport_close(job->drain_to);
+	digests_fini(&job->digests[0]);
+	weir_tee_destroy(job->tee);
+	for (size_t i = 0; job->sink && i < sinks(job) && job->sink[i].job; i++)
+		sink_fini(&job->sink[i]);
+	free(job->sink);
+	free(job->sink_result);
 }
 
 const struct job_kind copy_kind = {

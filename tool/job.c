@@ -1,16 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The life of a job: the first side is opened, then the second (so that a source that
- * cannot be had leaves no new file behind), then they are joined.
+ * The life of a job: the first side is opened, then the others in their order (so that a
+ * source that cannot be had leaves no new file behind), then they are joined.
  */
 #include "job.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
+#include "sink.h"
 #include "text.h"
 
 static void open_next(struct job *job);
+
+static enum weir_role role_of(const struct job *job, size_t side)
+{
+	return job->kind->role[side ? 1 : 0];
+}
+
+const char *job_side_name(const struct job_kind *kind, int side)
+{
+	return kind->side[side ? 1 : 0];
+}
 
 static void run_done(struct weir_task *task)
 {
@@ -39,48 +50,54 @@ static void fail(struct job *job, int side, int rc)
  * other: then its sink knows why. */
 static void fail_start(struct job *job, int rc)
 {
-	int side = 1;
+	int side = job->start_side;
 
-	for (int i = 0; i < 2 && rc == WEIR_ECLOSED; i++) {
+	for (size_t i = 0; i < job->sides && rc == WEIR_ECLOSED; i++) {
 		struct weir_consumer *sink = weir_transport_sink(job->side[i]);
 		struct weir_consumer_state state = {0};
 
-		if (sink && (job->kind->role[i] & WEIR_ROLE_SINK))
+		if (sink && (role_of(job, i) & WEIR_ROLE_SINK))
 			weir_consumer_state(sink, &state);
 		if (state.ended && state.why < 0) {
-			side = i;
+			side = (int)i;
 			rc = state.why;
 		}
 	}
 	fail(job, side, rc);
 }
 
-static void tell_opened(const struct job *job, int side)
+static void tell_opened(const struct job *job, size_t side)
 {
+	const struct options *o = job->app->o;
 	struct weir_transport *t = job->side[side];
 	struct line line;
 
-	if (!job->app->o->verbose)
+	if (!o->verbose)
 		return;
 	line_begin(&line);
-	fprintf(line.out, "opened %s ", job->kind->side[side]);
+	fprintf(line.out, "opened %s ", job_side_name(job->kind, (int)side));
 	text_safe(line.out, weir_transport_name(t));
 	if (side == 0 && weir_transport_length(t) >= 0)
 		fprintf(line.out, ", %lld bytes", (long long)weir_transport_length(t));
+	if (side > 0 && o->command == COMMAND_COPY && options_fan_out(o)) {
+		fputs(": ", line.out);
+		policy_describe(line.out, &o->policy[side]);
+	}
 	line_end(&line);
 }
 
 static void opened(struct job *job, struct weir_transport *t)
 {
 	const struct options *o = job->app->o;
-	int side = job->opening_side, rc;
+	size_t side = job->opening_side;
+	int rc;
 
 	job->side[side] = t;
-	if (o->high && (job->kind->role[side] & WEIR_ROLE_SINK)) {
+	if (o->high && (role_of(job, side) & WEIR_ROLE_SINK)) {
 		rc = weir_transport_set_marks(t, o->high, o->low);
 		/* One that holds nothing has no marks. */
 		if (rc < 0 && rc != WEIR_ENOTSUP) {
-			fail(job, side, rc);
+			fail(job, (int)side, rc);
 			return;
 		}
 	}
@@ -94,7 +111,7 @@ static void on_open(void *arg, int rc, struct weir_transport *t)
 
 	job->opening = NULL;
 	if (rc < 0)
-		fail(job, job->opening_side, rc);
+		fail(job, (int)job->opening_side, rc);
 	else
 		opened(job, t);
 }
@@ -110,13 +127,13 @@ static void on_peer(void *arg, struct weir_transport *t)
 	opened(job, t);
 }
 
-static int begin_open(struct job *job, int side)
+static int begin_open(struct job *job, size_t side)
 {
 	const struct options *o = job->app->o;
 	const struct weir_endpoint_options options = {
 		.file.mode = o->append ? WEIR_FILE_APPEND : WEIR_FILE_REPLACE,
 	};
-	enum weir_role role = job->kind->role[side];
+	enum weir_role role = role_of(job, side);
 
 	if (weir_endpoint_is_stdio(o->end[side]) &&
 	    (((role & WEIR_ROLE_SOURCE) && app_closed_fds[0]) ||
@@ -135,17 +152,23 @@ static void start(struct job *job)
 		return;
 	}
 	job->started = true;
-	if (job->app->o->verbose)
+	if (!job->app->o->verbose)
+		return;
+	if (job->sides > 2)
+		line_print("path: copy, %zu sinks", job->sides - 1);
+	else
 		line_print("path: copy");
 }
 
 static void open_next(struct job *job)
 {
-	int side = !job->side[0] ? 0 : !job->side[1] ? 1 : 2;
+	size_t side = 0;
 	int rc;
 
+	while (side < job->sides && job->side[side])
+		side++;
 	job->opening_side = side;
-	if (side == 2) {
+	if (side == job->sides) {
 		start(job);
 		return;
 	}
@@ -155,7 +178,7 @@ static void open_next(struct job *job)
 	}
 	rc = begin_open(job, side);
 	if (rc < 0)
-		fail(job, side, rc);
+		fail(job, (int)side, rc);
 }
 
 struct job *job_create(struct app *app, struct weir_transport *peer,
@@ -165,6 +188,13 @@ struct job *job_create(struct app *app, struct weir_transport *peer,
 
 	if (!job)
 		return NULL;
+	job->sides = app->o->ends;
+	job->side = calloc(job->sides, sizeof(struct weir_transport *));
+	if (!job->side) {
+		free(job);
+		return NULL;
+	}
+	job->start_side = 1;
 	job->app = app;
 	job->kind = job_kind_of(app->o);
 	job->done.run = run_done;
@@ -174,7 +204,7 @@ struct job *job_create(struct app *app, struct weir_transport *peer,
 		open_next(job);
 		return job;
 	}
-	job->opening_side = options_listener(app->o);
+	job->opening_side = (size_t)options_listener(app->o);
 	opened(job, peer);
 	return job;
 }
@@ -189,7 +219,7 @@ void job_stop(struct job *job)
 	}
 	weir_opening_cancel(job->opening);
 	job->opening = NULL;
-	if (job->opening_side < 2 && job->app->listener[job->opening_side])
+	if (job->opening_side < job->sides && job->app->listener[job->opening_side])
 		weir_listener_pause(job->app->listener[job->opening_side]);
 	job->stopped = true;
 	job_ended(job);
@@ -204,8 +234,9 @@ void job_destroy(struct job *job)
 	job->kind->fini(job);
 	weir_throttle_destroy(job->throttle[0]);
 	weir_throttle_destroy(job->throttle[1]);
-	weir_transport_close(job->side[0]);
-	weir_transport_close(job->side[1]);
+	for (size_t i = 0; i < job->sides; i++)
+		weir_transport_close(job->side[i]);
+	free(job->side);
 	free(job);
 }
 
@@ -233,6 +264,13 @@ void job_progress(const struct job *job, int way, struct weir_progress *out)
 	*out = (struct weir_progress){0};
 	if (job->started)
 		weir_join_progress(job->join[way], out);
+}
+
+const char *job_holder(struct job *job)
+{
+	struct sink *holder = job->tee ? sinks_holder(job->sink, job->sides - 1) : NULL;
+
+	return holder ? weir_endpoint_text(job->app->o->end[holder->side]) : NULL;
 }
 
 const struct job_kind *job_kind_of(const struct options *o)

@@ -2,21 +2,24 @@
 #ifndef WEIR_TOOL_JOB_H
 #define WEIR_TOOL_JOB_H
 /*
- * job.h -- two endpoints opened, joined, and closed again: all of a run, or what is
- * done for one peer of many.
+ * job.h -- endpoints opened, joined, and closed again: all of a run, or what is done for
+ * one peer of many.
  */
 #include "app.h"
-#include "weir/hash.h"
+#include "digest.h"
+#include "result.h"
 #include "weir/join.h"
 #include "weir/relay.h"
-#include "weir/tap.h"
+#include "weir/tee.h"
 #include "weir/throttle.h"
 #include "weir/transport.h"
 
 struct job;
+struct sink;
 
 /* What copy and relay do differently. */
 struct job_kind {
+	/* Of the first endpoint, and of all others. */
 	const char *side[2];      /* "source" and "sink", or "left" and "right" */
 	enum weir_role role[2];
 	int ways;                 /* directions */
@@ -31,46 +34,28 @@ struct job_kind {
 extern const struct job_kind copy_kind;
 extern const struct job_kind relay_kind;
 
-/* How it ended.  Valid once on_done has been called. */
-struct result {
-	const struct job_kind *kind;
-	bool started;     /* the two were joined; else what follows `text` is zero */
-	enum weir_end end;
-	int cause;        /* 0 when finished */
-	int side;         /* whose fault it was: 0, 1, or -1 for nobody's */
-	int way;          /* the direction that failed */
-	bool opening;     /* it failed before the two were joined */
-	bool reading;     /* the side was read from, not written to */
-	uint64_t offset;  /* where; bytes */
-	uint64_t elapsed_ns;
-	int status;       /* to exit with */
-	char text[160];   /* the cause in words; "" when finished */
-	struct weir_outcome outcome[2]; /* of each direction */
-	struct weir_progress progress[2];
-	char hash[WEIR_HASH_TEXT_MAX]; /* of all bytes; "" unless finished, with --hash */
-	uint64_t drained; /* bytes that copy's sink sent back, and nobody got */
-};
-
 struct job {
 	struct app *app;
 	const struct job_kind *kind;
-	struct weir_transport *side[2];
+	struct weir_transport **side; /* as the options' endpoints; NULL until opened */
+	size_t sides;
 	struct weir_opening *opening;
-	int opening_side;
+	size_t opening_side;      /* `sides` once all are open */
 	bool started, ended;
-	/* Of each direction; 0: left to right, source to sink. */
+	/* Of each direction; 0: left to right, source to sinks. */
 	struct weir_join *join[2];         /* the relay's, if there is one */
 	struct weir_throttle *throttle[2]; /* between join and sink; NULL without a rate */
+	struct digests digests[2];         /* of what the join passes on */
 	struct weir_relay *relay; /* relay's */
-	struct weir_hash *hash;   /* copy's: with --hash */
-	struct weir_tap *tap;     /* that feeds it */
-	struct weir_join *drain;  /* copy's: what the sink sends back */
-	struct weir_transport *drain_to;
-	struct weir_timer grace;  /* copy's: for the sink's peer to close */
-	bool in_grace;
+	struct weir_tee *tee;     /* copy's: with several sinks, or a policy */
+	struct sink *sink;        /* copy's: `sides` - 1 of them, once started */
+	struct sink_result *sink_result;
+	bool copied;              /* copy's: the join has its outcome */
 	struct weir_task done;
 	bool stopped;             /* on request, before it had started */
+	int start_side;           /* whose part of the start is at work */
 	int fail_side, fail_rc;   /* of an opening, or the start */
+	const char *fail_what;    /* what could not be had, or NULL for the endpoint */
 	struct result result;
 	void (*on_done)(struct job *job, void *arg);
 	void *arg;
@@ -103,10 +88,26 @@ void job_progress(const struct job *job, int way, struct weir_progress *out);
 /* What kind the options ask for. */
 const struct job_kind *job_kind_of(const struct options *o);
 
+/* What the endpoint `side` is for: "source", "sink", ... */
+const char *job_side_name(const struct job_kind *kind, int side);
+
+/* Of copy: a sink is over.  When all are, and the source has ended, so has the job. */
+void copy_sink_over(struct job *job);
+
+/* The name of the sink that everybody has waited for since the last call, or NULL. */
+const char *job_holder(struct job *job);
+
 /* Fill job->result. */
 void job_judge(struct job *job);
 
-/* The result of a run that ended because `side` could not be opened. */
-void result_not_opened(struct result *r, const struct app *app, int side, int rc);
+/* The result of a run that ended because `side` could not be opened; `what` of it, or NULL
+ * for the endpoint. */
+void result_not_opened(struct result *r, const struct app *app, int side, int rc,
+		       const char *what);
+
+/* Put a cause into words: that of the endpoint `side`, which `t` is if it is open, or of
+ * nobody (-1). */
+void explain_cause(char text[CAUSE_TEXT_MAX], const struct app *app, int side, int cause,
+		   const struct weir_transport *t);
 
 #endif

@@ -76,6 +76,19 @@ void json_close(struct json *j)
 	j->first = false;
 }
 
+void json_open_list(struct json *j, const char *key)
+{
+	put_key(j, key);
+	fputc('[', j->out);
+	j->first = true;
+}
+
+void json_close_list(struct json *j)
+{
+	fputc(']', j->out);
+	j->first = false;
+}
+
 void json_string(struct json *j, const char *key, const char *value)
 {
 	put_key(j, key);

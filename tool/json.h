@@ -22,6 +22,10 @@ void json_begin(struct json *j, FILE *out);
 void json_open(struct json *j, const char *key);
 void json_close(struct json *j);
 
+/* Open a list, whose members have a `key` of NULL; close it. */
+void json_open_list(struct json *j, const char *key);
+void json_close_list(struct json *j);
+
 /* A string; NULL becomes null. */
 void json_string(struct json *j, const char *key, const char *value);
 void json_count(struct json *j, const char *key, uint64_t value);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "job.h"
+#include "sink.h"
 #include "weir/process.h"
 
 #define STATUS_SOURCE 1
@@ -33,27 +34,26 @@ static bool is_command(const struct app *app, int side)
 	return strcmp(weir_endpoint_scheme(app->o->end[side]), "exec") == 0;
 }
 
-/* The cause in words; of a command with what became of it. */
-static void explain(struct result *r, const struct app *app, const struct weir_transport *t)
+void explain_cause(char text[CAUSE_TEXT_MAX], const struct app *app, int side, int cause,
+		   const struct weir_transport *t)
 {
 	int status, signum;
 
-	snprintf(r->text, sizeof(r->text), "%s", weir_err_text(r->cause));
-	if (r->side < 0 || !t || !is_command(app, r->side) ||
-	    !weir_process_exited(t, &status, &signum))
+	snprintf(text, CAUSE_TEXT_MAX, "%s", weir_err_text(cause));
+	if (side < 0 || !t || !is_command(app, side) || !weir_process_exited(t, &status, &signum))
 		return;
 	if (signum)
-		snprintf(r->text, sizeof(r->text), "%s (the command was killed by signal %d, %s)",
-			 weir_err_text(r->cause), signum, strsignal(signum));
+		snprintf(text, CAUSE_TEXT_MAX, "%s (the command was killed by signal %d, %s)",
+			 weir_err_text(cause), signum, strsignal(signum));
 	else if (status)
-		snprintf(r->text, sizeof(r->text), "%s (the command exited with status %d)",
-			 weir_err_text(r->cause), status);
+		snprintf(text, CAUSE_TEXT_MAX, "%s (the command exited with status %d)",
+			 weir_err_text(cause), status);
 	/* The two of our own codes say it already, without the number. */
-	if (r->cause == WEIR_EEXIT && !signum)
-		snprintf(r->text, sizeof(r->text), "the command exited with status %d", status);
-	if (r->cause == WEIR_ESIGNAL && signum)
-		snprintf(r->text, sizeof(r->text), "the command was killed by signal %d (%s)",
-			 signum, strsignal(signum));
+	if (cause == WEIR_EEXIT && !signum)
+		snprintf(text, CAUSE_TEXT_MAX, "the command exited with status %d", status);
+	if (cause == WEIR_ESIGNAL && signum)
+		snprintf(text, CAUSE_TEXT_MAX, "the command was killed by signal %d (%s)", signum,
+			 strsignal(signum));
 }
 
 static void set_status(struct result *r, const struct app *app)
@@ -66,9 +66,12 @@ static void set_status(struct result *r, const struct app *app)
 		r->status = STATUS_SIGNAL + app->signum;
 	else
 		r->status = r->reading ? STATUS_SOURCE : STATUS_SINK;
+	if (r->status == 0 && r->digest_rc < 0)
+		r->status = STATUS_LIMIT;
 }
 
-void result_not_opened(struct result *r, const struct app *app, int side, int rc)
+void result_not_opened(struct result *r, const struct app *app, int side, int rc,
+		       const char *what)
 {
 	*r = (struct result){
 		.kind = job_kind_of(app->o),
@@ -78,7 +81,10 @@ void result_not_opened(struct result *r, const struct app *app, int side, int rc
 		.opening = true,
 		.reading = side == 0,
 	};
-	explain(r, app, NULL);
+	if (what)
+		snprintf(r->text, sizeof(r->text), "%s: %s", what, weir_err_text(rc));
+	else
+		explain_cause(r->text, app, side, rc, NULL);
 	set_status(r, app);
 }
 
@@ -164,21 +170,84 @@ static void judge_ways(struct job *job)
 	take_way(r, failed);
 }
 
-/* A sink whose peer resets the connection after our end has not read all of it. */
-static void judge_drain(struct job *job)
+/* Of a copy: what became of each sink.  The source and we ourselves come first; else the
+ * first of the sinks that failed is the reason. */
+static void judge_sinks(struct job *job)
 {
 	struct result *r = &job->result;
-	struct weir_outcome back;
+	bool sink_failed = false;
 
-	if (!job->drain)
+	for (size_t i = 0; i + 1 < job->sides; i++) {
+		struct sink_result *s = &r->sinks[i];
+
+		sink_judge(&job->sink[i], s);
+		if (s->end != WEIR_SINK_FAILED || sink_failed ||
+		    (r->end != WEIR_FINISHED && r->end != WEIR_SINK_FAILED))
+			continue;
+		sink_failed = true;
+		r->end = WEIR_SINK_FAILED;
+		r->cause = s->cause;
+		r->side = (int)i + 1;
+		r->reading = false;
+		r->offset = s->out;
+	}
+}
+
+/* Take a stream's digests, if it is whole. */
+static const struct digests *take_digests(struct result *r, struct digests *d, bool whole)
+{
+	size_t which;
+	int rc;
+
+	if (!whole || d->o->hashes == 0)
+		return NULL;
+	rc = digests_finish(d, &which);
+	if (rc == 0)
+		return d;
+	r->digest_rc = rc;
+	r->digest_name = d->o->hash[which];
+	return NULL;
+}
+
+static void judge_digests(struct job *job)
+{
+	struct result *r = &job->result;
+
+	for (int i = 0; i < job->kind->ways; i++)
+		r->digests[i] = take_digests(r, &job->digests[i],
+					     r->outcome[i].end == WEIR_FINISHED);
+	for (size_t i = 0; job->tee && i + 1 < job->sides; i++)
+		r->sinks[i].digests = take_digests(r, &job->sink[i].digests,
+						   r->sinks[i].end == WEIR_FINISHED);
+}
+
+static void judge_started(struct job *job)
+{
+	struct result *r = &job->result;
+
+	judge_ways(job);
+	if (job->sink) {
+		r->sinks = job->sink_result;
+		judge_sinks(job);
+	}
+	/* What one sink is told to have got is what the copy has delivered. */
+	if (job->sink && !job->tee && r->outcome[0].end == WEIR_FINISHED) {
+		r->outcome[0].end = r->sinks->end;
+		r->outcome[0].cause = r->sinks->cause;
+	}
+	judge_digests(job);
+}
+
+/* One that had been opened, and died before all the others were. */
+static void judge_dead(struct job *job)
+{
+	struct result *r = &job->result;
+	const struct weir_transport *t = job->side[r->side];
+
+	if (!t || job->fail_what)
 		return;
-	weir_join_outcome(job->drain, &back);
-	r->drained = back.in;
-	if (r->end != WEIR_FINISHED || back.end != WEIR_SOURCE_FAILED)
-		return;
-	r->outcome[0].end = WEIR_SINK_FAILED;
-	r->outcome[0].cause = back.cause;
-	take_way(r, 0);
+	r->opening = false;
+	explain_cause(r->text, job->app, r->side, r->cause, t);
 }
 
 void job_judge(struct job *job)
@@ -186,7 +255,8 @@ void job_judge(struct job *job)
 	struct result *r = &job->result;
 
 	if (job->fail_rc < 0) {
-		result_not_opened(r, job->app, job->fail_side, job->fail_rc);
+		result_not_opened(r, job->app, job->fail_side, job->fail_rc, job->fail_what);
+		judge_dead(job);
 		return;
 	}
 	*r = (struct result){.kind = job->kind, .started = job->started};
@@ -195,12 +265,10 @@ void job_judge(struct job *job)
 		r->cause = WEIR_ESTOPPED;
 		r->side = -1;
 	} else {
-		judge_ways(job);
-		judge_drain(job);
+		judge_started(job);
 	}
-	if (r->end == WEIR_FINISHED && job->hash && weir_hash_text(job->hash, r->hash) < 0)
-		r->hash[0] = '\0';
 	if (r->end != WEIR_FINISHED)
-		explain(r, job->app, r->side >= 0 ? job->side[r->side] : NULL);
+		explain_cause(r->text, job->app, r->side, r->cause,
+			      r->side >= 0 ? job->side[r->side] : NULL);
 	set_status(r, job->app);
 }

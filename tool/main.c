@@ -51,15 +51,7 @@ static int print(const char *text)
 
 static int refuse(const char *arg, const char *expected)
 {
-	struct line line;
-
-	line_begin(&line);
-	if (arg) {
-		text_safe(line.out, arg);
-		fputs(": ", line.out);
-	}
-	fprintf(line.out, "expected %s", expected);
-	line_end(&line);
+	line_expected(arg, expected);
 	return STATUS_USAGE;
 }
 

@@ -6,10 +6,12 @@
 #include "options.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 
+#include "operands.h"
 #include "text.h"
 #include "weir/hash.h"
 
@@ -62,8 +64,8 @@ static const struct spec specs[] = {
 	 "a duration above 0, such as 500ms, 30s or 5m"},
 	{"max-peers", 0, COUNT, BOTH, AT(max_peers), 1, PEERS_MAX,
 	 "a number from 1 to 1000000"},
-	{"hash", 0, DIGEST, COMMAND_COPY, AT(hash), 0, 0,
-	 "the name of a digest, such as sha256, sha512 or blake2b512"},
+	{"hash", 0, DIGEST, BOTH, AT(hash), 0, 0,
+	 "the name of a digest, such as sha256, sha512 or blake2b512; at most 8 of them"},
 	{"append", 0, FLAG, COMMAND_COPY, AT(append), 0, 0, NULL},
 	{"progress", 0, PROGRESS, BOTH, WHEN_ALWAYS, 0, 0, NULL},
 	{"no-progress", 0, PROGRESS, BOTH, WHEN_NEVER, 0, 0, NULL},
@@ -78,22 +80,8 @@ struct parse {
 	struct options *o;
 	char **argv;
 	int argc, next;
-	int operands;
 	bool given[sizeof(specs) / sizeof(specs[0])];
 };
-
-/* "weir: WHAT: expected EXPECTED", and -1. */
-static int complain(const char *what, const char *expected)
-{
-	struct line line;
-
-	line_begin(&line);
-	text_safe(line.out, what);
-	fputs(": expected ", line.out);
-	text_safe(line.out, expected);
-	line_end(&line);
-	return -1;
-}
 
 static bool was_given(const struct parse *p, const char *name)
 {
@@ -105,26 +93,30 @@ static bool was_given(const struct parse *p, const char *name)
 
 /* ---- one option ---- */
 
-static bool is_digest(const char *name)
+static int add_digest(struct options *o, const char *name)
 {
 	struct weir_hash *h = NULL;
-	bool known = weir_hash_create(name, &h) != WEIR_ENOTSUP;
 
+	if (weir_hash_create(name, &h) == WEIR_ENOTSUP)
+		return -1;
 	weir_hash_destroy(h);
-	return known;
+	for (size_t i = 0; i < o->hashes; i++)
+		if (strcasecmp(o->hash[i], name) == 0)
+			return 0;
+	if (o->hashes == HASHES_MAX)
+		return -1;
+	o->hash[o->hashes++] = name;
+	return 0;
 }
 
 /* Put the value of `text` into the options. */
-static int parse_value(const struct spec *spec, const char *text, void *target)
+static int parse_value(struct options *o, const struct spec *spec, const char *text)
 {
 	uint64_t n;
 	int rc;
 
-	if (spec->kind == DIGEST) {
-		*(const char **)target = text;
-		return is_digest(text) ? 0 : -1;
-	}
-
+	if (spec->kind == DIGEST)
+		return add_digest(o, text);
 	switch (spec->kind) {
 	case SIZE:
 		rc = weir_size_parse(text, &n);
@@ -138,7 +130,7 @@ static int parse_value(const struct spec *spec, const char *text, void *target)
 	}
 	if (rc < 0 || n < spec->least || n > spec->most)
 		return -1;
-	*(uint64_t *)target = n;
+	*(uint64_t *)(void *)((char *)o + spec->offset) = n;
 	return 0;
 }
 
@@ -146,24 +138,22 @@ static int parse_value(const struct spec *spec, const char *text, void *target)
 static int take_option(struct parse *p, const struct spec *spec, const char *shown,
 		       const char *value)
 {
-	char *target = (char *)p->o + spec->offset;
-
 	p->given[spec - specs] = true;
 	if (spec->kind == FLAG || spec->kind == PROGRESS) {
 		if (value)
-			return complain(shown, "no value for this option");
+			return line_expected(shown, "no value for this option");
 		if (spec->kind == FLAG)
-			*(bool *)(void *)target = true;
+			*(bool *)(void *)((char *)p->o + spec->offset) = true;
 		else
 			p->o->progress = (enum when)spec->offset;
 		return 0;
 	}
 	if (!value) {
 		if (p->next == p->argc)
-			return complain(shown, spec->expected);
+			return line_expected(shown, spec->expected);
 		value = p->argv[p->next++];
 	}
-	if (parse_value(spec, value, target) < 0) {
+	if (parse_value(p->o, spec, value) < 0) {
 		struct line line;
 
 		line_begin(&line);
@@ -178,7 +168,7 @@ static int take_option(struct parse *p, const struct spec *spec, const char *sho
 
 static int take_unknown(const struct parse *p, const char *shown)
 {
-	return complain(shown, p->o->command == COMMAND_COPY
+	return line_expected(shown, p->o->command == COMMAND_COPY
 				       ? "an option of copy; weir copy --help lists them"
 				       : "an option of relay; weir relay --help lists them");
 }
@@ -214,109 +204,17 @@ static int take_letters(struct parse *p, const char *arg)
 	return 0;
 }
 
-/* ---- operands ---- */
-
-static const char *operand_names(const struct options *o)
-{
-	return o->command == COMMAND_COPY ? "SOURCE SINK" : "LEFT RIGHT";
-}
-
-static int take_operand(struct parse *p, const char *arg)
-{
-	const char *expected;
-	int rc;
-
-	if (p->operands == 2)
-		return complain(arg, p->o->command == COMMAND_COPY
-					     ? "one SOURCE and one SINK, not a third operand"
-					     : "one LEFT and one RIGHT, not a third operand");
-	rc = weir_endpoint_parse(arg, &p->o->end[p->operands], &expected);
-	if (rc == WEIR_EENDPOINT)
-		return complain(arg, expected);
-	if (rc < 0) {
-		line_print("%s", weir_err_text(rc));
-		return -1;
-	}
-	p->operands++;
-	return 0;
-}
-
-static int check_roles(const struct options *o)
-{
-	static const enum weir_role copy_roles[] = {WEIR_ROLE_SOURCE, WEIR_ROLE_SINK};
-	static const char *const expected[] = {
-		"an endpoint that gives bytes as SOURCE",
-		"an endpoint that takes bytes as SINK",
-	};
-
-	for (int i = 0; i < 2; i++) {
-		const char *text = weir_endpoint_text(o->end[i]);
-
-		if (o->command == COMMAND_COPY && !weir_endpoint_can(o->end[i], copy_roles[i]))
-			return complain(text, expected[i]);
-		if (o->command == COMMAND_RELAY && !weir_endpoint_can(o->end[i], WEIR_ROLE_BOTH))
-			return complain(text, "an endpoint that works both ways: -, tcp://, "
-					      "tcp-listen://, unix:, unix-listen: or exec:");
-	}
-	if (o->command == COMMAND_RELAY && weir_endpoint_is_stdio(o->end[0]) &&
-	    weir_endpoint_is_stdio(o->end[1]))
-		return complain("-", "standard input and output on one side only");
-	return 0;
-}
-
 /* ---- what belongs together ---- */
 
-int options_listener(const struct options *o)
+/* A peer needs a descriptor for each endpoint, a little more for a command; some are ours. */
+static uint64_t default_peers(const struct options *o)
 {
-	for (int i = 0; i < 2; i++)
-		if (weir_endpoint_listens(o->end[i]))
-			return i;
-	return -1;
-}
-
-/* A peer needs two descriptors, a little more for a command; some are ours. */
-static uint64_t default_peers(void)
-{
+	uint64_t each = o->ends + 1;
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= 3 * PEERS_DEFAULT + 32)
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= each * PEERS_DEFAULT + 32)
 		return PEERS_DEFAULT;
-	return limit.rlim_cur > 64 ? (limit.rlim_cur - 32) / 3 : 8;
-}
-
-static int check_many(struct parse *p)
-{
-	struct options *o = p->o;
-	int listener = options_listener(o);
-
-	if (!o->many) {
-		if (was_given(p, "max-peers"))
-			return complain("--max-peers", "--many with it");
-		return 0;
-	}
-	if (listener < 0 || weir_endpoint_listens(o->end[1 - listener]))
-		return complain("--many", "exactly one endpoint that listens");
-	if (weir_endpoint_is_stdio(o->end[1 - listener]))
-		return complain("--many", "an endpoint that can be opened for each peer, not -");
-	if (o->max_peers == 0)
-		o->max_peers = default_peers();
-	return 0;
-}
-
-/* Appending a file to itself would never end. */
-static bool same_file(const struct options *o)
-{
-	struct stat a, b;
-	int rc;
-
-	if (strcmp(weir_endpoint_scheme(o->end[0]), "file") == 0)
-		rc = stat(weir_endpoint_path(o->end[0]), &a);
-	else if (weir_endpoint_is_stdio(o->end[0]))
-		rc = fstat(0, &a);
-	else
-		return false;
-	return rc == 0 && stat(weir_endpoint_path(o->end[1]), &b) == 0 && S_ISREG(a.st_mode) &&
-	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+	return limit.rlim_cur > 64 + each ? (limit.rlim_cur - 32) / each : 8;
 }
 
 static int check_together(struct parse *p)
@@ -324,19 +222,19 @@ static int check_together(struct parse *p)
 	struct options *o = p->o;
 
 	if (o->burst && !o->rate)
-		return complain("--burst", "--rate with it");
+		return line_expected("--burst", "--rate with it");
 	if (was_given(p, "high") && !was_given(p, "low"))
 		o->low = o->high / 4;
 	if (was_given(p, "low") && !was_given(p, "high"))
 		o->high = HIGH_DEFAULT;
 	if (o->high && o->low >= o->high)
-		return complain(was_given(p, "high") ? "--low" : "--low without --high",
+		return line_expected(was_given(p, "high") ? "--low" : "--low without --high",
 				"less than the high mark (64Ki unless --high is given)");
-	if (o->append && strcmp(weir_endpoint_scheme(o->end[1]), "file") != 0)
-		return complain("--append", "a file as SINK");
-	if (o->append && same_file(o))
-		return complain(weir_endpoint_text(o->end[1]), "another file than SOURCE");
-	return check_many(p);
+	if (was_given(p, "max-peers") && !o->many)
+		return line_expected("--max-peers", "--many with it");
+	if (o->many && o->max_peers == 0)
+		o->max_peers = default_peers(o);
+	return operands_check(o);
 }
 
 int options_parse(struct options *o, enum command command, int argc, char **argv)
@@ -349,11 +247,17 @@ int options_parse(struct options *o, enum command command, int argc, char **argv
 		.command = command,
 		.name = command == COMMAND_COPY ? "copy" : "relay",
 	};
+	o->end = calloc((size_t)argc + 1, sizeof(*o->end));
+	o->policy = calloc((size_t)argc + 1, sizeof(*o->policy));
+	if (!o->end || !o->policy) {
+		line_print("no memory to begin");
+		return -1;
+	}
 	while (rc == 0 && p.next < argc) {
 		const char *arg = argv[p.next++];
 
 		if (options_end || arg[0] != '-' || !arg[1])
-			rc = take_operand(&p, arg);
+			rc = operands_take(o, arg);
 		else if (strcmp(arg, "--") == 0)
 			options_end = true;
 		else if (arg[1] == '-')
@@ -363,14 +267,16 @@ int options_parse(struct options *o, enum command command, int argc, char **argv
 	}
 	if (rc < 0 || o->help)
 		return rc;
-	if (p.operands < 2)
-		return complain(o->name, operand_names(o));
-	rc = check_roles(o);
-	return rc < 0 ? rc : check_together(&p);
+	return check_together(&p);
 }
 
 void options_fini(struct options *o)
 {
-	weir_endpoint_destroy(o->end[0]);
-	weir_endpoint_destroy(o->end[1]);
+	for (size_t i = 0; i < o->ends; i++)
+		weir_endpoint_destroy(o->end[i]);
+	/* One whose endpoint could not be parsed has its policy already. */
+	for (size_t i = 0; o->policy && i <= o->ends; i++)
+		policy_fini(&o->policy[i]);
+	free(o->end);
+	free(o->policy);
 }

@@ -6,15 +6,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "report.h"
 #include "text.h"
 
 #define TERMINAL_NS (200 * WEIR_NS_PER_MS)
 #define LINES_NS WEIR_NS_PER_S
 
-/* Who had the longest share of the time since the last look. */
-static const char *waited_for(const struct sample *now, const struct sample *before, int way,
-			      uint64_t ns)
+/* Write who had the longest share of the time since the last look. */
+static void put_waited_for(FILE *out, const struct sample *now, const struct sample *before,
+			   int way, uint64_t ns)
 {
 	static const char *const names[WEIR_CAUSES] = {
 		[WEIR_CAUSE_FULL] = "sink (full)",
@@ -34,7 +33,15 @@ static const char *waited_for(const struct sample *now, const struct sample *bef
 			who = i;
 		}
 	}
-	return all * 2 >= ns && longest ? names[who] : "source";
+	fputs("waiting for ", out);
+	if (all * 2 < ns || !longest) {
+		fputs("source", out);
+	} else if (who == WEIR_CAUSE_FULL && now->holder) {
+		text_safe(out, now->holder);
+		fputs(" (full)", out);
+	} else {
+		fputs(names[who], out);
+	}
 }
 
 static void draw_copy(const struct progress *p, FILE *out, const struct sample *s, uint64_t now)
@@ -55,7 +62,8 @@ static void draw_copy(const struct progress *p, FILE *out, const struct sample *
 		if (rest > 0 && mean > 0 && rest / mean < 604800)
 			fprintf(out, "  ETA %s", text_clock(text, (uint64_t)(rest / mean * 1e9)));
 	}
-	fprintf(out, "  waiting for %s", waited_for(s, &p->last, 0, now - p->drawn));
+	fputs("  ", out);
+	put_waited_for(out, s, &p->last, 0, now - p->drawn);
 }
 
 static void draw_relay(const struct progress *p, FILE *out, const struct sample *s, uint64_t now)
@@ -66,9 +74,10 @@ static void draw_relay(const struct progress *p, FILE *out, const struct sample 
 	for (int i = 0; i < 2; i++) {
 		fprintf(out, "%s %s", arrows[i], text_bytes(text, (double)s->out[i]));
 		fprintf(out, "  %s/s  ", text_bytes(text, p->rate[i]));
-		if (!s->many)
-			fprintf(out, "waiting for %s  ",
-				waited_for(s, &p->last, i, now - p->drawn));
+		if (s->many)
+			continue;
+		put_waited_for(out, s, &p->last, i, now - p->drawn);
+		fputs("  ", out);
 	}
 	fprintf(out, "%s", text_clock(text, now - p->began));
 }
@@ -144,7 +153,7 @@ static bool shares_terminal(const struct options *o)
 {
 	struct stat out, err;
 
-	return report_stdout_taken(o) && isatty(STDOUT_FILENO) && fstat(STDOUT_FILENO, &out) == 0 &&
+	return options_stdout_taken(o) && isatty(STDOUT_FILENO) && fstat(STDOUT_FILENO, &out) == 0 &&
 	       fstat(STDERR_FILENO, &err) == 0 && out.st_rdev == err.st_rdev;
 }
 

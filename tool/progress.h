@@ -16,6 +16,7 @@ struct sample {
 	bool started;     /* something has been joined */
 	uint64_t out[2];  /* bytes, each way */
 	uint64_t held_ns[2][WEIR_CAUSES];
+	const char *holder; /* the one of several sinks that held most since the last, or NULL */
 	int64_t length;   /* of all, or -1 */
 	bool many;
 	unsigned long peers; /* at work now */

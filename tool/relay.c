@@ -30,6 +30,9 @@ static int start_relay(struct job *job)
 		rc = job_limit(job, 1 - i, weir_transport_sink(job->side[i]), &side[i].sink);
 		if (rc < 0)
 			return rc;
+		rc = digests_begin(&job->digests[1 - i], app->o, &side[i].sink);
+		if (rc < 0)
+			return rc;
 		side[i].source = weir_transport_source(job->side[i]);
 	}
 	rc = weir_relay_create(app->ctx, side[0], side[1], &options, &job->relay);
@@ -48,6 +51,8 @@ static void stop_relay(struct job *job, int why)
 static void fini_relay(struct job *job)
 {
 	weir_relay_destroy(job->relay);
+	digests_fini(&job->digests[0]);
+	digests_fini(&job->digests[1]);
 }
 
 const struct job_kind relay_kind = {

@@ -2,23 +2,18 @@
 /* Tells what came of a job. */
 #include "report.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
-#include "json.h"
+#include "digest.h"
 #include "text.h"
 
 static const char *const way_names[] = {"left to right", "right to left"};
-
-bool report_stdout_taken(const struct options *o)
-{
-	if (o->command == COMMAND_COPY)
-		return weir_endpoint_is_stdio(o->end[1]);
-	return weir_endpoint_is_stdio(o->end[0]) || weir_endpoint_is_stdio(o->end[1]);
-}
 
 const char *report_signal_name(int signum)
 {
@@ -37,6 +32,12 @@ const char *report_signal_name(int signum)
 static double seconds(uint64_t ns)
 {
 	return (double)ns / 1e9;
+}
+
+/* The object on standard error is the message. */
+static bool in_json(const struct options *o)
+{
+	return o->json && options_stdout_taken(o);
 }
 
 /* ---- the line about a failure ---- */
@@ -72,7 +73,7 @@ static void tell_failure(const struct app *app, const struct result *r, const ch
 	struct line line;
 
 	begin(&line, peer);
-	fprintf(line.out, "%s ", r->kind->side[r->side]);
+	fprintf(line.out, "%s ", job_side_name(r->kind, r->side));
 	text_safe(line.out, weir_endpoint_text(app->o->end[r->side]));
 	fputs(r->opening ? ": cannot open: " : ": ", line.out);
 	text_safe(line.out, r->text);
@@ -81,6 +82,66 @@ static void tell_failure(const struct app *app, const struct result *r, const ch
 		fprintf(line.out, " (%s, %s)", r->reading ? "reading" : "writing",
 			way_names[r->way]);
 	line_end(&line);
+}
+
+static void begin_sink(struct line *line, const struct app *app, size_t side, const char *peer)
+{
+	begin(line, peer);
+	fputs("sink ", line->out);
+	text_safe(line->out, weir_endpoint_text(app->o->end[side]));
+	fputs(": ", line->out);
+}
+
+static void tell_sink(const struct app *app, size_t side, const struct sink_result *s,
+		      const char *peer)
+{
+	struct line line;
+
+	begin_sink(&line, app, side, peer);
+	text_safe(line.out, s->text);
+	fprintf(line.out, " at byte %llu", (unsigned long long)s->out);
+	line_end(&line);
+}
+
+bool report_sink_early(const struct job *job, size_t side, const struct sink_result *s)
+{
+	/* Which peer's it is can be told at the end. */
+	if (in_json(job->app->o) || job->app->o->many)
+		return false;
+	tell_sink(job->app, side, s, NULL);
+	return true;
+}
+
+/* What a failure is: each sink's own, and then the source's or ours. */
+static void tell_end(const struct app *app, const struct result *r, const char *peer)
+{
+	for (size_t i = 0; r->sinks && i + 1 < app->o->ends; i++)
+		if (r->sinks[i].end == WEIR_SINK_FAILED && !r->sinks[i].told)
+			tell_sink(app, i + 1, &r->sinks[i], peer);
+	if (r->end == WEIR_FINISHED || (r->sinks && r->end == WEIR_SINK_FAILED))
+		return;
+	if (r->side < 0)
+		tell_stop(app, r, peer);
+	else
+		tell_failure(app, r, peer);
+}
+
+/* A sink that lost bytes by its policy has ended well; whoever looks on should know. */
+static void tell_dropped(const struct app *app, const struct result *r, const char *peer)
+{
+	char dropped[TEXT_MAX], in[TEXT_MAX];
+	struct line line;
+
+	for (size_t i = 0; r->sinks && i + 1 < app->o->ends; i++) {
+		const struct sink_result *s = &r->sinks[i];
+
+		if (s->end != WEIR_FINISHED || !s->dropped)
+			continue;
+		begin_sink(&line, app, i + 1, peer);
+		fprintf(line.out, "dropped %s of %s, as it may",
+			text_bytes(dropped, (double)s->dropped), text_bytes(in, (double)s->in));
+		line_end(&line);
+	}
 }
 
 /* ---- the summary of --verbose ---- */
@@ -141,143 +202,100 @@ static void summarise_way(const struct result *r, int way, const char *peer)
 	line_end(&line);
 }
 
+static void summarise_sink(const struct app *app, size_t side, const struct sink_result *s,
+			   const char *peer)
+{
+	char out[TEXT_MAX], spilled[TEXT_MAX];
+	struct line line;
+
+	begin_sink(&line, app, side, peer);
+	fprintf(line.out, "%s: %s", s->detached ? "detached" : weir_end_name(s->end),
+		text_bytes(out, (double)s->out));
+	if (s->spilled)
+		fprintf(line.out, ", %s of it through a file",
+			text_bytes(spilled, (double)s->spilled));
+	fprintf(line.out, "; it held everybody for %.3f s", seconds(s->held_ns));
+	line_end(&line);
+}
+
 static void summarise(const struct app *app, const struct result *r, const char *peer)
 {
 	char drained[TEXT_MAX];
+	uint64_t back = 0;
 
 	for (int i = 0; r->started && i < r->kind->ways; i++)
 		summarise_way(r, i, peer);
-	if (r->drained)
-		line_print("the sink sent %s back, which nobody got",
-			   text_bytes(drained, (double)r->drained));
+	for (size_t i = 0; r->sinks && i + 1 < app->o->ends; i++) {
+		back += r->sinks[i].drained;
+		if (options_fan_out(app->o))
+			summarise_sink(app, i + 1, &r->sinks[i], peer);
+	}
+	if (back)
+		line_print("%s sent %s back, which nobody got",
+			   app->o->ends > 2 ? "sinks" : "the sink", text_bytes(drained, (double)back));
 	if (!peer)
 		report_memory(app);
 }
 
-/* ---- JSON ---- */
+/* ---- digests ---- */
 
-static void write_moved(struct json *j, const struct result *r, int way)
+static void tell_digests(const struct app *app, FILE *out, const struct digests *d, size_t side)
 {
-	const struct weir_progress *p = &r->progress[way];
+	const char *name = weir_endpoint_text(app->o->end[side]);
 
-	json_count(j, "bytes", r->outcome[way].offset);
-	json_count(j, "in", r->outcome[way].in);
-	json_count(j, "dropped", r->outcome[way].dropped);
-	json_number(j, "elapsed_s", seconds(p->elapsed_ns));
-	json_number(j, "rate", p->mean_rate);
-	json_count(j, "pauses", p->pauses);
-	json_open(j, "held_s");
-	for (int i = 0; i < WEIR_CAUSES; i++)
-		json_number(j, weir_cause_name(i), seconds(p->held_ns[i]));
-	json_close(j);
-}
-
-static void write_way(struct json *j, const struct result *r, int way)
-{
-	const struct weir_outcome *o = &r->outcome[way];
-
-	json_open(j, way == 0 ? "to_right" : "to_left");
-	/* What never ran has no end of its own. */
-	json_string(j, "end", r->started ? weir_end_name(o->end) : NULL);
-	json_string(j, "cause", o->cause ? weir_err_name(o->cause) : NULL);
-	json_string(j, "cause_text", o->cause ? weir_err_text(o->cause) : NULL);
-	write_moved(j, r, way);
-	json_close(j);
-}
-
-static void write_result(struct json *j, const struct app *app, const struct result *r,
-			 const char *peer)
-{
-	const struct options *o = app->o;
-
-	json_open(j, NULL);
-	json_string(j, "command", o->name);
-	if (peer)
-		json_string(j, "peer", peer);
-	json_string(j, "end", weir_end_name(r->end));
-	json_int(j, "exit", r->status);
-	json_string(j, "cause", r->cause ? weir_err_name(r->cause) : NULL);
-	json_string(j, "cause_text", r->cause ? r->text : NULL);
-	json_string(j, "side", r->side >= 0 ? r->kind->side[r->side] : NULL);
-	for (int i = 0; i < 2; i++)
-		json_string(j, r->kind->side[i], weir_endpoint_text(o->end[i]));
-	if (r->kind->ways == 1) {
-		write_moved(j, r, 0);
-	} else {
-		json_number(j, "elapsed_s", seconds(r->elapsed_ns));
-		write_way(j, r, 0);
-		write_way(j, r, 1);
+	for (size_t i = 0; d && i < d->o->hashes; i++) {
+		/* As sha256sum(1) has it; of several, which is which must be said. */
+		if (d->o->hashes == 1) {
+			fprintf(out, "%s  ", d->text[i]);
+			text_safe(out, name);
+		} else {
+			for (const char *c = d->o->hash[i]; *c; c++)
+				fputc(toupper((unsigned char)*c), out);
+			fputs(" (", out);
+			text_safe(out, name);
+			fprintf(out, ") = %s", d->text[i]);
+		}
+		fputc('\n', out);
 	}
-	if (o->hash) {
-		json_open(j, "hash");
-		json_string(j, o->hash, r->hash[0] ? r->hash : NULL);
-		json_close(j);
-	}
-	json_count(j, "peak_budget", weir_loop_budget(app->loop)->peak);
-	json_close(j);
 }
 
-/* Returns 0, or a negated errno: the object did not get out. */
-static int tell_json(const struct app *app, const struct result *r, const char *peer)
+/* A stream's digest has the name of where it came from; a branch's, of its sink. */
+static int tell_all_digests(const struct app *app, const struct result *r)
 {
-	FILE *out = report_stdout_taken(app->o) ? stderr : stdout;
-	struct json j;
-	char *text = NULL;
-	size_t len = 0;
-	FILE *memory = open_memstream(&text, &len);
-	int rc = 0;
+	FILE *out = options_stdout_taken(app->o) || app_closed_fds[1] ? stderr : stdout;
+	bool some = false;
 
-	if (!memory)
-		return -ENOMEM;
-	json_begin(&j, memory);
-	write_result(&j, app, r, peer);
-	fputc('\n', memory);
-	if (fclose(memory) != 0) {
-		free(text);
-		return -ENOMEM;
+	for (int i = 0; i < r->kind->ways; i++) {
+		/* A relay has failed as a whole. */
+		if (r->kind->ways == 2 && r->end != WEIR_FINISHED)
+			continue;
+		tell_digests(app, out, r->digests[i], (size_t)i);
+		some |= r->digests[i] != NULL;
 	}
-	if (app_closed_fds[out == stdout ? 1 : 2])
-		rc = -EBADF;
-	else if (fwrite(text, 1, len, out) != len || fflush(out) != 0)
-		rc = -errno;
-	free(text);
-	return rc;
-}
-
-/* As sha256sum(1) does. */
-static void tell_hash(const struct app *app, const struct result *r)
-{
-	FILE *out = report_stdout_taken(app->o) || app_closed_fds[1] ? stderr : stdout;
-
-	fprintf(out, "%s  ", r->hash);
-	text_safe(out, weir_endpoint_text(app->o->end[0]));
-	fputc('\n', out);
-	fflush(out);
+	for (size_t i = 0; r->sinks && i + 1 < app->o->ends; i++) {
+		tell_digests(app, out, r->sinks[i].digests, i + 1);
+		some |= r->sinks[i].digests != NULL;
+	}
+	return some && fflush(out) != 0 ? -errno : 0;
 }
 
 int report(const struct app *app, const struct result *r, const char *peer, bool quiet)
 {
 	const struct options *o = app->o;
-	/* The object on standard error is the message. */
-	bool in_json = o->json && report_stdout_taken(o);
 	int rc;
 
 	if (o->verbose)
 		summarise(app, r, peer);
-	if (!quiet && !in_json && r->end != WEIR_FINISHED) {
-		if (r->side < 0)
-			tell_stop(app, r, peer);
-		else
-			tell_failure(app, r, peer);
-	}
-	if (!o->json && r->hash[0])
-		tell_hash(app, r);
-	if (!o->json)
-		return r->status;
-	rc = tell_json(app, r, peer);
+	if (!in_json(o) && (o->verbose || isatty(STDERR_FILENO)))
+		tell_dropped(app, r, peer);
+	if (!quiet && !in_json(o))
+		tell_end(app, r, peer);
+	if (r->digest_rc < 0 && !in_json(o))
+		line_print("digest %s: %s", r->digest_name, weir_err_text(r->digest_rc));
+	rc = o->json ? report_json(app, r, peer) : tell_all_digests(app, r);
 	if (rc == 0 || r->status != 0)
 		return r->status;
-	if (!in_json)
+	if (!in_json(o))
 		line_print("standard output: %s", weir_err_text(rc));
 	return 2;
 }

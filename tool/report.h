@@ -17,7 +17,11 @@ void report_memory(const struct app *app);
 /* "SIGINT" and so on. */
 const char *report_signal_name(int signum);
 
-/* Whether standard output is taken by the bytes. */
-bool report_stdout_taken(const struct options *o);
+/* Print the object of --json.  Returns 0, or a negative code: it did not get out. */
+int report_json(const struct app *app, const struct result *r, const char *peer);
+
+/* Tell that a sink has failed while others go on.  Returns false if that is not to be told
+ * now. */
+bool report_sink_early(const struct job *job, size_t side, const struct sink_result *s);
 
 #endif

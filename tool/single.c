@@ -34,6 +34,7 @@ static void take_sample(void *arg, struct sample *sample)
 
 	sample->ways = s->job->kind->ways;
 	sample->started = s->job->started;
+	sample->holder = job_holder(s->job);
 	if (s->job->side[0])
 		sample->length = weir_transport_length(s->job->side[0]);
 	for (int i = 0; i < sample->ways; i++) {

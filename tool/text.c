@@ -146,6 +146,21 @@ void line_print(const char *format, ...)
 	line_end(&line);
 }
 
+int line_expected(const char *what, const char *expected)
+{
+	struct line line;
+
+	line_begin(&line);
+	if (what) {
+		text_safe(line.out, what);
+		fputs(": ", line.out);
+	}
+	fputs("expected ", line.out);
+	text_safe(line.out, expected);
+	line_end(&line);
+	return -1;
+}
+
 void line_set_progress(bool shown)
 {
 	progress_shown = shown;

@@ -43,6 +43,9 @@ void line_end(struct line *line);
 /* A whole line, printf-like; no argument may be from outside. */
 void line_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* A whole line, "WHAT: expected EXPECTED"; `what` may be NULL.  Returns -1. */
+int line_expected(const char *what, const char *expected);
+
 /* Say that the line on the terminal is a progress line, which the next message must
  * clear first. */
 void line_set_progress(bool shown);

@@ -17,6 +17,21 @@
 	"  zero:[SIZE]             zero bytes, SIZE of them or no end\n"               \
 	"  random:[SIZE][?seed=N]  pseudo-random bytes, the same for the same seed\n"
 
+#define POLICIES                                                                        \
+	"Policies, for when a SINK cannot keep up:\n"                                   \
+	"  block:SINK              it holds everybody, as without a policy\n"          \
+	"  drop:SINK               it loses what comes until it has caught up; with\n" \
+	"                          record=lf, record=nul or record=0xHH, whole records\n" \
+	"                          that end in this byte\n"                            \
+	"  detach:SINK             it is let go, and has failed; with after=TIME, once\n" \
+	"                          it has held everybody for so long\n"                \
+	"  spill:SINK              what it is behind by goes through a file, of max=SIZE\n" \
+	"                          (1Gi) in dir=FOLDER ($TMPDIR or /tmp), and only when\n" \
+	"                          that is full it holds everybody\n"                  \
+	"  behind=SIZE             how far behind, in memory, a sink may be before one of\n" \
+	"                          the last three applies (1Mi)\n"                     \
+	"Settings stand before the colon: drop,behind=4M,record=lf:tcp://HOST:PORT\n"
+
 #define LIMITS                                                                          \
 	"      --rate RATE          bytes per second at most, such as 500k or 20M"
 
@@ -33,6 +48,8 @@
 #define REPORTS                                                                         \
 	"      --progress           show progress, also when standard error is no terminal\n" \
 	"      --no-progress        show none\n"                                           \
+	"      --hash NAME          print the digest of the bytes once all are delivered:\n"     \
+	"                           sha256, sha512, blake2b512, ...; may be repeated\n"         \
 	"      --json               print the outcome as one JSON object, on standard\n"   \
 	"                           output unless that is a sink\n"                        \
 	"  -v, --verbose            say what was opened, and what held the source back\n"  \
@@ -50,9 +67,9 @@
 	"TIME takes ms, s, m, h; a plain number is seconds.\n"
 
 const char usage_general[] =
-	"usage: weir copy  [options] SOURCE SINK   move bytes one way\n"
-	"       weir relay [options] LEFT RIGHT    move bytes both ways\n"
-	"       weir help [copy | relay]           say more\n"
+	"usage: weir copy  [options] SOURCE SINK...  move bytes one way\n"
+	"       weir relay [options] LEFT RIGHT      move bytes both ways\n"
+	"       weir help [copy | relay]             say more\n"
 	"       weir --version\n"
 	"\n" ENDPOINTS PATTERNS
 	"\n"
@@ -65,27 +82,28 @@ const char usage_general[] =
 	"  weir relay --many tcp-listen://*:8080 unix:/run/app.sock\n";
 
 const char usage_copy[] =
-	"usage: weir copy [options] SOURCE SINK\n"
+	"usage: weir copy [options] SOURCE [POLICY:]SINK ...\n"
 	"\n"
-	"Give SINK every byte that SOURCE gives.  A file SINK is replaced when all of it is\n"
+	"Give each SINK every byte that SOURCE gives.  A file SINK is replaced when all of it is\n"
 	"there, and left alone otherwise.  What a two-way SINK sends back is read and dropped.\n"
+	"A SINK that fails leaves the others alone.\n"
 	"\n"
 	"Options:\n" LIMITS "\n" MARKS
-	"      --hash NAME          print the digest of the bytes once all are delivered:\n"
-	"                           sha256, sha512, blake2b512, ...\n"
-	"      --append             add to a file SINK instead of replacing it\n" MANY REPORTS
+	"      --append             add to file SINKs instead of replacing them\n" MANY REPORTS
 	"\n" UNITS
 	"\n" ENDPOINTS PATTERNS
+	"\n" POLICIES
 	"\n"
-	"Exit status: 0 all bytes delivered and finished; 1 the source failed; 2 the sink\n"
-	"failed; 3 bad usage; 4 a timeout or limit of ours; 130 interrupted (143 SIGTERM,\n"
-	"129 SIGHUP).\n"
+	"Exit status: 0 every sink got all that it should; 1 the source failed; 2 a sink\n"
+	"failed or was let go; 3 bad usage; 4 a timeout or limit of ours; 130 interrupted\n"
+	"(143 SIGTERM, 129 SIGHUP).\n"
 	"\n"
 	"Examples:\n"
 	"  weir copy tcp-listen://127.0.0.1:9000 received.bin\n"
 	"  weir copy --rate 20M backup.tar tcp://[2001:db8::7]:9000\n"
 	"  weir copy exec:'tar -c docs' exec:'ssh host tar -x'\n"
-	"  weir copy --json random:1Gi?seed=7 null:\n";
+	"  weir copy --json random:1Gi?seed=7 null:\n"
+	"  weir copy - app.log drop,record=lf:tcp://logs.example:9000\n";
 
 const char usage_relay[] =
 	"usage: weir relay [options] LEFT RIGHT\n"

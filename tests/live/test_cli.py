@@ -22,7 +22,8 @@ WEIR = os.environ.get("WEIR")
 SRC = os.environ.get("WEIR_SRC") or os.path.join(os.path.dirname(__file__), "..", "..")
 LIMIT = 60  # seconds after which anything has hung
 OPTIONS = ["--rate", "--burst", "--high", "--low", "--budget", "--idle-timeout",
-           "--stall-timeout", "--timeout", "--json", "--progress", "--no-progress", "--many", "--max-peers", "--verbose", "--help"]
+           "--stall-timeout", "--timeout", "--json", "--progress", "--no-progress", "--many",
+           "--max-peers", "--hash", "--verbose", "--help"]
 ENDPOINTS = ["file:", "tcp://", "tcp-listen://", "unix:", "unix-listen:", "exec:", "null:",
              "zero:", "random:"]
 
@@ -219,7 +220,7 @@ class Usage(Case):
         self.assertEqual(self.succeeds("help").decode(), general)
         for name in ENDPOINTS:
             self.assertIn(name, general)
-        for command, own in (("copy", "--append"), ("copy", "--hash"), ("relay", "--linger")):
+        for command, own in (("copy", "--append"), ("relay", "--linger")):
             text = self.succeeds(command, "--help").decode()
             self.assertEqual(self.succeeds("help", command).decode(), text)
             self.assertEqual(self.succeeds(command, "-h").decode(), text)
@@ -233,7 +234,7 @@ class Usage(Case):
         page = os.path.join(SRC, "docs", "man", "weir.1")
         with open(page) as f:
             text = f.read()
-        for option in OPTIONS + ["--append", "--hash", "--linger"]:
+        for option in OPTIONS + ["--append", "--linger"]:
             self.assertIn("Fl -" + option[2:], text)
         for name in ENDPOINTS:
             self.assertIn("Li " + name, text)
@@ -262,11 +263,13 @@ class Usage(Case):
         self.assertEqual(sorted(complete("weir", "")),
                          ["--help", "--version", "copy", "help", "relay"])
         self.assertEqual(sorted(complete("weir", "copy", "--")),
-                         sorted(OPTIONS + ["--append", "--hash"]))
+                         sorted(OPTIONS + ["--append"]))
         self.assertIn("--linger", complete("weir", "relay", "--l"))
         self.assertNotIn("--append", complete("weir", "relay", "--"))
         self.write("tape", b"")
         self.assertEqual(sorted(complete("weir", "copy", "t")), ["tape", "tcp-listen://", "tcp://"])
+        self.assertEqual(complete("weir", "copy", "tape", "sp"), ["spill"])
+        self.assertEqual(complete("weir", "relay", "-", "sp"), [])
         self.assertEqual(complete("weir", "copy", "--rate", ""), [])
         self.assertEqual(complete("weir", "copy", "file", ":", "ta"), ["tape"])
 
@@ -281,7 +284,7 @@ class Usage(Case):
             (["copy"], b"copy: expected SOURCE SINK"),
             (["copy", "in"], b"copy: expected SOURCE SINK"),
             (["relay", "-"], b"relay: expected LEFT RIGHT"),
-            (["copy", "in", "out", "more"], b"more: expected one SOURCE and one SINK"),
+            (["relay", "-", "exec:cat", "more"], b"more: expected one LEFT and one RIGHT"),
             (["copy", "in", "out", "--bogus"], b"--bogus: expected an option of copy"),
             (["copy", "in", "out", "-x"], b"-x: expected an option of copy"),
             (["copy", "in", "out", "-vx"], b"-vx: expected an option of copy"),

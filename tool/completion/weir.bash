@@ -4,8 +4,8 @@
 _weir()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev= command=${COMP_WORDS[1]-}
-	local options="--rate --burst --high --low --budget --idle-timeout
-		--stall-timeout --timeout --progress --no-progress --json --many --max-peers --verbose --help"
+	local options="--rate --burst --high --low --budget --idle-timeout --stall-timeout
+		--timeout --progress --no-progress --json --many --max-peers --hash --verbose --help"
 	local schemes="file: tcp:// tcp-listen:// unix: unix-listen: exec:"
 
 	COMPREPLY=()
@@ -20,8 +20,10 @@ _weir()
 	fi
 	case $command in
 	copy)
-		options+=" --append --hash"
+		options+=" --append"
 		schemes+=" null: zero: random:"
+		# Settings or a colon follow, so no blank.
+		[[ $COMP_CWORD -gt 2 ]] && schemes+=" block drop detach spill"
 		;;
 	relay)
 		options+=" --linger"
@@ -55,7 +57,8 @@ _weir()
 	if [[ $cur == : || $prev == : ]]; then
 		[[ $cur == : ]] && cur=
 		case ${COMP_LINE% *}:${COMP_LINE##* } in
-		*:file:* | *:unix:* | *:unix-listen:*)
+		*:file:* | *:unix:* | *:unix-listen:* | \
+			*:block:* | *:drop[,:]* | *:detach[,:]* | *:spill[,:]*)
 			compopt -o filenames
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			;;

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* Digests of one stream, fed by one tap. */
+#include "digest.h"
+
+static void see(void *arg, const void *data, size_t len)
+{
+	struct digests *d = arg;
+
+	/* A failure is kept by the digest, and told when its text is asked for. */
+	for (size_t i = 0; i < d->o->hashes; i++)
+		weir_hash_add(d->hash[i], data, len);
+}
+
+int digests_begin(struct digests *d, const struct options *o, struct weir_consumer **front)
+{
+	int rc = 0;
+
+	d->o = o;
+	if (o->hashes == 0)
+		return 0;
+	for (size_t i = 0; i < o->hashes && rc == 0; i++)
+		rc = weir_hash_create(o->hash[i], &d->hash[i]);
+	if (rc == 0)
+		rc = weir_tap_create(*front, see, d, &d->tap);
+	if (rc == 0)
+		*front = weir_tap_sink(d->tap);
+	return rc;
+}
+
+int digests_finish(struct digests *d, size_t *which)
+{
+	for (size_t i = 0; d->tap && i < d->o->hashes; i++) {
+		int rc = weir_hash_text(d->hash[i], d->text[i]);
+
+		if (rc < 0) {
+			*which = i;
+			return rc;
+		}
+	}
+	return 0;
+}
+
+void digests_fini(struct digests *d)
+{
+	weir_tap_destroy(d->tap);
+	for (size_t i = 0; i < HASHES_MAX; i++)
+		weir_hash_destroy(d->hash[i]);
+}

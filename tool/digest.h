@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_TOOL_DIGEST_H
+#define WEIR_TOOL_DIGEST_H
+/* digest.h -- the digests that --hash asks for, of one stream. */
+#include "options.h"
+#include "weir/hash.h"
+#include "weir/tap.h"
+
+struct digests {
+	const struct options *o;
+	struct weir_hash *hash[HASHES_MAX]; /* as o->hash */
+	struct weir_tap *tap;
+	char text[HASHES_MAX][WEIR_HASH_TEXT_MAX]; /* once digests_finish() has succeeded */
+};
+
+/*
+ * Have the bytes that go to `*front` seen, from now on, and set `*front` to what is to be
+ * used in its place; without --hash nothing changes.  `d` is all zero.
+ *
+ * Returns  0, or a negative code; digests_fini() is due in any case.
+ */
+int digests_begin(struct digests *d, const struct options *o, struct weir_consumer **front);
+
+/* The stream is whole.  Returns 0, or the negative code with which o->hash[*which] failed. */
+int digests_finish(struct digests *d, size_t *which);
+
+/* Before the consumer that was behind is released. */
+void digests_fini(struct digests *d);
+
+#endif
