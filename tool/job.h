@@ -105,6 +105,10 @@ void job_judge(struct job *job);
 void result_not_opened(struct result *r, const struct app *app, int side, int rc,
 		       const char *what);
 
+/* Whether all that explain_cause() could say is known: a command's exit status comes after
+ * the end of its pipes. */
+bool cause_is_known(const struct app *app, int side, const struct weir_transport *t);
+
 /* Put a cause into words: that of the endpoint `side`, which `t` is if it is open, or of
  * nobody (-1). */
 void explain_cause(char text[CAUSE_TEXT_MAX], const struct app *app, int side, int cause,

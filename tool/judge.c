@@ -34,13 +34,22 @@ static bool is_command(const struct app *app, int side)
 	return strcmp(weir_endpoint_scheme(app->o->end[side]), "exec") == 0;
 }
 
+bool cause_is_known(const struct app *app, int side, const struct weir_transport *t)
+{
+	int status, signum;
+
+	return !is_command(app, side) || weir_process_exited(t, &status, &signum);
+}
+
 void explain_cause(char text[CAUSE_TEXT_MAX], const struct app *app, int side, int cause,
 		   const struct weir_transport *t)
 {
 	int status, signum;
 
 	snprintf(text, CAUSE_TEXT_MAX, "%s", weir_err_text(cause));
-	if (side < 0 || !t || !is_command(app, side) || !weir_process_exited(t, &status, &signum))
+	/* One that was too slow was killed by us. */
+	if (side < 0 || !t || cause == WEIR_ESLOW || !is_command(app, side) ||
+	    !weir_process_exited(t, &status, &signum))
 		return;
 	if (signum)
 		snprintf(text, CAUSE_TEXT_MAX, "%s (the command was killed by signal %d, %s)",

@@ -12,6 +12,9 @@
  * for, since the kernel has the bytes. */
 #define GRACE_NS WEIR_NS_PER_S
 
+/* How long the failure of a command waits for its exit status to be told with it. */
+#define TELL_NS (250 * WEIR_NS_PER_MS)
+
 static struct weir_transport *transport(const struct sink *s)
 {
 	return s->job->side[s->side];
@@ -92,16 +95,32 @@ void sink_settle(struct sink *s)
 }
 
 /* A failure is told at once when the others go on, perhaps for hours. */
+static void tell_early(struct sink *s)
+{
+	struct sink_result r;
+
+	sink_judge(s, &r);
+	s->told = report_sink_early(s->job, s->side, &r);
+}
+
+static void run_tell(struct weir_timer *timer)
+{
+	tell_early((struct sink *)((char *)timer - offsetof(struct sink, tell)));
+}
+
 static void on_branch_end(struct weir_branch *branch, int why, void *arg)
 {
 	struct sink *s = arg;
-	struct sink_result r;
+	struct app *app = s->job->app;
 
 	(void)branch;
 	if (why < 0 && job_runs(s->job)) {
 		s->failed_alone = true;
-		sink_judge(s, &r);
-		s->told = report_sink_early(s->job, s->side, &r);
+		s->tell.run = run_tell;
+		if (cause_is_known(app, (int)s->side, transport(s)))
+			tell_early(s);
+		else
+			weir_timer_set(app->ctx, &s->tell, weir_context_now(app->ctx) + TELL_NS);
 	}
 	sink_settle(s);
 }
@@ -159,6 +178,7 @@ int sink_add_branch(struct sink *s)
 void sink_fini(struct sink *s)
 {
 	weir_timer_cancel(s->job->app->ctx, &s->grace);
+	weir_timer_cancel(s->job->app->ctx, &s->tell);
 	digests_fini(&s->digests);
 	weir_join_destroy(s->drain);
 	weir_transport_close(s->drain_to);

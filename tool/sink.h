@@ -25,6 +25,7 @@ struct sink {
 	struct weir_join *drain;    /* of what it sends back, if it can */
 	struct weir_transport *drain_to;
 	struct weir_timer grace; /* for its peer to close */
+	struct weir_timer tell;  /* of its failure, a moment later */
 	bool in_grace;
 	bool over;         /* nothing of it is waited for any more */
 	bool failed_alone; /* while others went on */

@@ -316,6 +316,37 @@ class Usage(Case):
             (["copy", "in", "null:", "--append"], b"--append: expected a file as SINK"),
             (["copy", "in", "in", "--append"], b"in: expected another file than SOURCE"),
             (["copy", "in", "zero:"], b"zero:: expected an endpoint that takes bytes"),
+            (["copy", "in", "out", "drop:zero:"], b"zero:: expected an endpoint that takes bytes"),
+            (["copy", "in", "out", "tcp://host"], b"tcp://host: expected a port"),
+            (["copy", "in", "drop:tcp://host"], b"drop:tcp://host: expected a port"),
+            (["copy", "in", "drop:"], b"drop:: expected a path"),
+            (["copy", "in", "drop,behind=4M"], b"drop,behind=4M: expected a colon and an endpoint"),
+            (["copy", "in", "drop,max=4M:out"], b"drop,max=4M: expected behind=SIZE or record=BYTE"),
+            (["copy", "in", "drop,behind:out"], b"drop,behind: expected behind=SIZE or record"),
+            (["copy", "in", "drop,:out"], b"drop,: expected behind=SIZE or record"),
+            (["copy", "in", "drop,behind=0:out"], b"drop,behind=0: expected a size from 1 to 1Ti"),
+            (["copy", "in", "drop,record=\\n:out"], b"drop,record=\\n: expected the byte that ends"),
+            (["copy", "in", "drop,record=0x100:out"], b"drop,record=0x100: expected the byte"),
+            (["copy", "in", "drop,behind=1k,record=:out"], b"drop,behind=1k,record=: expected the"),
+            (["copy", "in", "detach,after=0:out"], b"detach,after=0: expected a duration above 0"),
+            (["copy", "in", "detach,record=lf:out"], b"detach,record=lf: expected behind=SIZE or after"),
+            (["copy", "in", "detach,after=1s,behind=1:out"],
+             b"detach,after=1s,behind=1: expected either behind= or after="),
+            (["copy", "in", "spill,max=0:out"], b"spill,max=0: expected a size of 1 or more"),
+            (["copy", "in", "spill,dir=:out"], b"spill,dir=: expected a folder"),
+            (["copy", "in", "spill,size=4:out"], b"spill,size=4: expected behind=SIZE, max=SIZE or dir"),
+            (["copy", "in", "block,behind=1:out"], b"block,behind=1: expected block and a colon"),
+            (["copy", "in", "drop:spill:out"], b"drop:spill:out: expected one policy"),
+            (["copy", "drop:in", "out"], b"drop:in: expected SOURCE without a policy"),
+            (["copy", "in", "drop,behind=100M:a", "spill,behind=100M:b"],
+             b"behind=: expected at most half of --budget"),
+            (["copy", "in", "--budget", "1Mi", "drop,behind=513Ki:a"], b"behind=: expected at most"),
+            (["copy", "in", "-", "-"], b"-: expected standard output as one SINK only"),
+            (["copy", "in", "out", "out"], b"out: expected another file than an earlier SINK"),
+            (["copy", "in", "in", "./in"], b"./in: expected another file than an earlier SINK"),
+            (["copy", listen, "a", "-", "--many"], b"--many: expected an endpoint that can"),
+            (["copy", listen, "a", listen, "--many"], b"--many: expected exactly one"),
+            (["copy", "in", "null:", "in", "--append"], b"in: expected another file than SOURCE"),
             (["relay", "in", "exec:cat"], b"in: expected an endpoint that works both ways"),
             (["relay", "-", "-"], b"-: expected standard input and output on one side"),
             (["copy", "tcp://host", "out"],
@@ -336,6 +367,11 @@ class Usage(Case):
         self.write("in", b"abc")
         self.assertEqual(self.succeeds("copy", "in", "-", "--no-progress", "--high=5"), b"abc")
         self.assertEqual(self.succeeds("copy", "in", "--rate", "1M", "-"), b"abc")
+        for name in ("drop:x", "spill,y:x"):  # a policy's name, but not a policy
+            self.succeeds("copy", "in", "./" + name, "file:" + name + "2")
+            self.assertEqual(self.read(name) + self.read(name + "2"), b"abcabc")
+        self.succeeds("copy", "in", "drop")
+        self.assertEqual(self.read("drop"), b"abc")
         self.succeeds("copy", "--", "in", "--json")
         self.assertEqual(self.read("--json"), b"abc")
         self.assertEqual(self.succeeds("copy", "--rate", "1", "--rate", "1M", "--", "--json", "-"),
