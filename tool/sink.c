@@ -114,6 +114,8 @@ static void on_branch_end(struct weir_branch *branch, int why, void *arg)
 	struct app *app = s->job->app;
 
 	(void)branch;
+	if (!s->job->started) /* nor will it: another sink could not be added */
+		return;
 	if (why < 0 && job_runs(s->job)) {
 		s->failed_alone = true;
 		s->tell.run = run_tell;

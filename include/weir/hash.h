@@ -19,8 +19,9 @@ struct weir_hash;
 #define WEIR_HASH_TEXT_MAX 129
 
 /*
- * Begin a digest.  `name` is as OpenSSL has it: "sha256", "sha512", "sha1", "sha3-256",
- * "blake2b512", "md5", ...; case does not matter.
+ * Begin a digest.  `name` is one of OpenSSL's (`openssl list -digest-algorithms` prints
+ * them): "sha256", "sha512", "sha1", "sha3-256", "blake2b512", "md5", ...; case does not
+ * matter, and those without a fixed length are not among them.
  *
  * Returns  0 and the hash in *out; WEIR_ENOTSUP for a name that libcrypto does not know;
  *          -ENOMEM.

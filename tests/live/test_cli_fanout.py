@@ -19,8 +19,8 @@ MB = 1 << 20
 
 
 def lines(size):
-    """About `size` bytes of numbered lines."""
-    return b''.join(b'%07d\n' % i for i in range(size // 8))
+    """About `size` bytes of numbered lines, of a length that no chunk is a multiple of."""
+    return b''.join(b'%08d\n' % i for i in range(size // 9))
 
 
 class FanOut(LiveTest):
@@ -236,7 +236,7 @@ class Drop(FanOut):
         self.assertLess(len(got), len(data))
         numbers = got.split(b'\n')
         self.assertEqual(numbers.pop(), b'')
-        self.assertEqual({len(n) for n in numbers}, {7})
+        self.assertEqual({len(n) for n in numbers}, {8})
         self.assertEqual(numbers, sorted(set(numbers)))
 
     def test_a_terminal_is_told_how_much(self):
