@@ -185,11 +185,17 @@ static void judge_sinks(struct job *job)
 {
 	struct result *r = &job->result;
 	bool sink_failed = false;
+	uint64_t longest = 0;
 
 	for (size_t i = 0; i + 1 < job->sides; i++) {
 		struct sink_result *s = &r->sinks[i];
 
 		sink_judge(&job->sink[i], s);
+		if (r->cause == WEIR_ESTALL && s->end == WEIR_STOPPED && s->held_ns > longest) {
+			longest = s->held_ns;
+			r->side = (int)i + 1;
+			r->offset = s->out;
+		}
 		if (s->end != WEIR_SINK_FAILED || sink_failed ||
 		    (r->end != WEIR_FINISHED && r->end != WEIR_SINK_FAILED))
 			continue;

@@ -190,6 +190,14 @@ class Block(FanOut):
         self.assertEqual(weir.wait(), 0, weir.err())
         self.assertEqual(len(peer.result()), 10000000)
 
+    def test_a_sink_that_stalls_is_the_one_that_held(self):
+        peer, _ = self.slow_peer()
+        result, told = self.run_json('copy', '--stall-timeout', '300ms', 'zero:', 'null:', peer.endpoint)
+        self.assertEqual((result.status, told['cause'], told['side']), (4, 'WEIR_ESTALL', 'sink'))
+        self.assert_one_line(result.err, r'^weir: sink unix:\S+: .*stall timeout.* at byte \d+\n$')
+        self.assertEqual([(s['end'], s['cause']) for s in told['sinks']],
+                         [('stopped', 'WEIR_ESTALL')] * 2)
+
     def test_an_idle_source_fails_every_sink(self):
         weir = self.piped('copy', '--json', '--idle-timeout', '200ms', '-', self.path('a'),
                           'spill:' + self.path('b'))
