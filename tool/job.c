@@ -39,8 +39,18 @@ void job_ended(struct job *job)
 	weir_task_queue(job->app->ctx, &job->done);
 }
 
+/* A sink that is open while the job does not begin must not take its end, without a byte,
+ * for a stream that was empty. */
+static void fail_opened(struct job *job, int why)
+{
+	for (size_t i = 0; i < job->sides; i++)
+		if (job->side[i] && role_of(job, i) == WEIR_ROLE_SINK)
+			weir_consumer_fail(weir_transport_sink(job->side[i]), why);
+}
+
 static void fail(struct job *job, int side, int rc)
 {
+	fail_opened(job, rc);
 	job->fail_side = side;
 	job->fail_rc = rc;
 	job_ended(job);
@@ -221,6 +231,7 @@ void job_stop(struct job *job)
 	job->opening = NULL;
 	if (job->opening_side < job->sides && job->app->listener[job->opening_side])
 		weir_listener_pause(job->app->listener[job->opening_side]);
+	fail_opened(job, WEIR_ESTOPPED);
 	job->stopped = true;
 	job_ended(job);
 }

@@ -12,7 +12,7 @@ import subprocess
 import termios
 import threading
 
-from support import (ENV, KIND, LiveTest, fds, free_port, main, memory, need, pattern,
+from support import (ENV, KIND, LiveTest, children, fds, free_port, main, memory, need, pattern,
                      read_all, read_exactly, reset, steady, until)
 
 MB = 1 << 20
@@ -409,6 +409,53 @@ class Failures(FanOut):
         self.assertEqual([s['end'] for s in told['sinks']], ['source failed', 'sink failed'])
         self.assertIn('status 4', told['sinks'][1]['cause_text'])
 
+    def test_a_sink_that_fails_as_the_source_does_is_told_as_well(self):
+        def sink(s):
+            read_exactly(s, 5)
+            reset(s)
+
+        def serve(s, failed):
+            s.sendall(b'some\n')
+            failed.wait(120)
+            reset(s)
+        peer, failed = self.gated(serve)
+        weir = self.piped('copy', '--json', peer.endpoint, 'null:', self.serve(sink).endpoint)
+        weir.line(r'^weir: sink tcp://\S+: .*reset.* at byte 5$')
+        failed.set()
+        told = self.json_of(weir.stdout.read())
+        self.assertEqual(weir.wait(), 1)
+        self.assertEqual([(s['end'], s['cause']) for s in told['sinks']],
+                         [('source failed', 'ECONNRESET'), ('sink failed', 'ECONNRESET')])
+
+    def test_a_sink_that_dies_before_all_are_open_moves_nothing(self):
+        weir = self.weir('copy', '-v', 'zero:9', self.path('a'), 'exec:exit 3', 'tcp-listen://127.0.0.1:0')
+        address = weir.listening()
+        weir.line('opened sink exec')
+        until('the command to be gone', 30, lambda: not children(weir.pid))
+        s = self.connect(address)
+        self.assertEqual(weir.wait(), 2)
+        weir.line(r'^weir: sink exec:exit 3: .*status 3\)? at byte 0$')
+        self.assertNotIn('cannot open', weir.err())
+        with self.assertRaises(ConnectionResetError):
+            s.recv(1)
+        self.assertEqual(self.names(), [])
+
+    def test_a_peer_that_was_connected_before_another_sink_failed_sees_no_end(self):
+        """It would take it for the end of an empty stream."""
+        def outcome(s):
+            try:
+                return s.recv(1)
+            except ConnectionResetError:
+                return 'reset'
+        peer = self.serve(outcome)
+        self.assertEqual(self.run_weir('copy', 'zero:9', peer.endpoint, self.path('no/where')).status, 2)
+        self.assertEqual(peer.result(), 'reset')
+        weir = self.weir('copy', '-v', 'zero:9', peer.endpoint, 'tcp-listen://127.0.0.1:0')
+        weir.line('opened sink tcp')
+        weir.signal(signal.SIGINT)
+        self.assertEqual(weir.wait(), 130)
+        self.assertEqual(peer.result(1), 'reset')
+
     def test_a_sink_that_cannot_be_opened_moves_nothing(self):
         port, number = free_port()
         self.addCleanup(port.close)
@@ -417,7 +464,8 @@ class Failures(FanOut):
                                      'exec:cat >/dev/null; touch ' + self.path('whole'), refused,
                                      self.path('b'))
         self.assertEqual(result.status, 2)
-        self.assert_one_line(result.err, r'^weir: sink tcp://\S+: cannot open: Connection refused at byte 0\n')
+        self.assert_one_line(result.err,
+                             r'^weir: sink tcp://\S+: cannot open: Connection refused at byte 0\n')
         self.assertEqual([(s['end'], s['cause']) for s in told['sinks']],
                          [(None, None)] * 2 + [('sink failed', 'ECONNREFUSED'), (None, None)])
         self.assertEqual(self.names(), [])
@@ -509,6 +557,9 @@ class Told(FanOut):
                      'path: copy, 4 sinks\n',
                      'sink null:: finished: 9 B; it held everybody for 0.000 s\n'):
             self.assertIn(part, result.err)
+        # No more than the budget allows.
+        result = self.run_weir('copy', '-v', '--budget', '256Ki', 'zero:9', 'drop:null:', 'spill:null:')
+        self.assertIn('drop when 65.5 kB behind\n', result.err)
 
 
 class Digests(FanOut):
