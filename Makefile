@@ -9,7 +9,7 @@ PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)
 MESON := $(firstword $(wildcard /usr/bin/meson) meson)
 export MAKEFLAGS :=
 
-.PHONY: help check run install bench asan tsan fuzz soak coverage clean
+.PHONY: help check run install bench guard asan tsan fuzz soak coverage clean
 
 help:
 	@echo 'make check              build and run every test'
@@ -17,6 +17,7 @@ help:
 	@echo 'make run ARGS="..."     build and run: weir ...'
 	@echo 'make install            build and install  [PREFIX=/usr/local] [DESTDIR=]'
 	@echo 'make bench              build for speed and run the benchmarks'
+	@echo 'make guard              compare instruction counts with those kept  [ARGS=--write]'
 	@echo 'make asan, make tsan    run the tests under sanitizers'
 	@echo 'make fuzz               run every fuzzer  [SECONDS=60]'
 	@echo 'make soak               run new simulated schedules  [SECONDS=60]'
@@ -53,6 +54,12 @@ bench:
 	@ninja -C build-bench
 	@WEIR='$(CURDIR)/build-bench/weir' WEIR_BUILD='$(CURDIR)/build-bench' WEIR_SRC='$(CURDIR)' \
 		$(PYTHON) bench/run.py $(ARGS)
+
+guard:
+	@scripts/deps.sh test
+	@scripts/setup.sh build-bench --buildtype=release -Dtests=disabled -Dbench=true
+	@ninja -C build-bench
+	@WEIR_BUILD='$(CURDIR)/build-bench' $(PYTHON) bench/guard.py $(ARGS)
 
 asan:
 	@scripts/deps.sh test

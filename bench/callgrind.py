@@ -15,11 +15,11 @@ ENVIRONMENT = {
     "LC_ALL": "C",
     "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512BW,-AVX2,-AVX,-BMI2,-ERMS,-FSRM,"
                       "-SSE4_2,-SSE4_1,-SSSE3",
-    "OPENSSL_ia32cap": "0x0",
+    "OPENSSL_ia32cap": "0x0:0x0",
 }
 
-# Operations of micro that cost so much that a few do.
-FEW = {"hop-hash": 100}
+# Operations that cost so much that a few do.
+FEW = {"hop-hash": 100, "copy": 2, "messages": 1}
 COUNT = 2000
 
 
@@ -41,10 +41,10 @@ def collected(argv, folder=None, limit=120.0):
     return int(found.group(1))
 
 
-def per_operation(build, name):
-    """What one operation of micro costs, the loop around it included."""
+def per_operation(build, name, program="micro"):
+    """What one operation of a program costs, the loop around it included."""
     count = FEW.get(name, COUNT)
-    program = os.path.join(".", "bench", "micro")
+    program = os.path.join(".", "bench", program)
     twice, once = (collected([program, name, str(n)], build) for n in (2 * count, count))
     return (twice - once) / count
 
