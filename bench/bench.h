@@ -65,4 +65,17 @@ static inline int connect_to_port(int port)
 	return fd;
 }
 
+/* A listener, with the options that peers inherit. */
+static inline int listen_on_port(int port)
+{
+	struct sockaddr_in address = loopback_address(port);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 4096) < 0)
+		give_up("listen");
+	return fd;
+}
+
 #endif

@@ -9,26 +9,12 @@ import subprocess
 import time
 
 import machine
+import peers
+import report
 from machine import Child, Failure, LOAD_CORES, TOOL_CORES
 
 GB = 1e9
 MIB = 1 << 20
-
-
-class Contestant:
-    """A program in a scenario.  `command` makes its argv from what the scenario has."""
-
-    def __init__(self, name, program, settings, command, config=None):
-        self.name, self.program, self.settings = name, program, settings
-        self.command, self.config = command, config
-
-    def argv(self, bench, **have):
-        program = bench.path(self.program)
-        if self.config:
-            have["config"] = bench.file(f"{self.program}.conf")
-            with open(have["config"], "w", encoding="ascii") as f:
-                f.write(self.config.format(dir=bench.dir, **have))
-        return [program] + [word.format(dir=bench.dir, **have) for word in self.command.split()]
 
 
 def sample(bytes_, seconds, cpu):
@@ -41,7 +27,7 @@ def loaded(bench, *arguments, **options):
 
 
 def listening():
-    return socket.create_server(("127.0.0.1", 0), backlog=64)
+    return socket.create_server(("127.0.0.1", 0), backlog=4096)
 
 
 def check_size(path, wanted):
@@ -88,6 +74,8 @@ def run_pipes(bench, contestant, size):
 
 
 def run_file_to_tcp(bench, contestant):
+    if contestant.program == "nginx":
+        return run_server_of_file(bench, contestant)
     with listening() as s, open(bench.source, "rb") as source:
         drain = loaded(bench, "drain", s.fileno(), pass_fds=[s.fileno()])
         tool = Child(contestant.argv(bench, source=bench.source, port=s.getsockname()[1]),
@@ -97,6 +85,15 @@ def run_file_to_tcp(bench, contestant):
     if got["bytes"] != bench.size:
         raise Failure(f"{got['bytes']} bytes arrived of {bench.size}")
     return sample(got["bytes"], got["seconds"], tool.cpu)
+
+
+def run_server_of_file(bench, contestant):
+    """One that serves the file over HTTP; its start is not in it, as ours is."""
+    with serving(bench, contestant) as server:
+        got = loaded(bench, "get", server.port, f"/{os.path.basename(bench.source)}").result()
+    if got["bytes"] < bench.size:
+        raise Failure(f"{got['bytes']} bytes arrived of {bench.size}")
+    return sample(got["bytes"], got["seconds"], server.used())
 
 
 def run_tcp_to_file(bench, contestant):
@@ -117,135 +114,83 @@ def run_tcp_to_file(bench, contestant):
     return sample(bench.size, seconds, tool.cpu)
 
 
-def run_relay(bench, contestant, flows):
-    port = machine.free_port()
-    with listening() as s:
-        tool = Child(contestant.argv(bench, port=port, sink=s.getsockname()[1]), TOOL_CORES,
-                     stdout=subprocess.DEVNULL)
-        machine.until(lambda: machine.is_listening(port) or tool.poll() is not None,
+class Server(Child):
+    """A contestant that serves a port; its CPU time counts from the moment when it listens."""
+
+    def __init__(self, bench, contestant, **have):
+        self.port = machine.free_port()
+        have = {"connections": 256, "descriptors": 1024, **have}
+        super().__init__(contestant.argv(bench, port=self.port, **have), TOOL_CORES,
+                         stdout=subprocess.DEVNULL, env=contestant.environment())
+        machine.until(lambda: machine.is_listening(self.port) or self.poll() is not None,
                       machine.START_LIMIT, f"{contestant.name} does not listen")
-        if tool.returncode is not None:
-            machine.running.discard(tool)
-            raise Failure(tool.stderr.read().decode(errors="replace").strip())
-        before = machine.cpu_so_far(tool.pid)
-        load = loaded(bench, "relay", port, s.fileno(), bench.seconds, flows,
+        if self.returncode is not None:
+            machine.running.discard(self)
+            raise Failure(self.stderr.read().decode(errors="replace").strip())
+        self.before = machine.cpu_so_far(self.pid)
+
+    def used(self):
+        """Seconds, once it has ended."""
+        return self.cpu - self.before
+
+
+@contextlib.contextmanager
+def serving(bench, contestant, **have):
+    server = Server(bench, contestant, **have)
+    yield server
+    # Its children's time is its own once it has waited for them.
+    machine.until(lambda: not machine.has_children(server.pid), machine.START_LIMIT,
+                  f"{contestant.name}: children stay")
+    server.send_signal(signal.SIGTERM)
+    server.end(accept=())
+
+
+def run_relay(bench, contestant, flows):
+    with listening() as s, serving(bench, contestant, sink=s.getsockname()[1]) as server:
+        load = loaded(bench, "relay", server.port, s.fileno(), bench.seconds, flows,
                       pass_fds=[s.fileno()])
         got = load.result()
-        # Its children's time is its own once it has waited for them.
-        machine.until(lambda: not machine.has_children(tool.pid), machine.START_LIMIT,
-                      f"{contestant.name}: children stay")
-        tool.send_signal(signal.SIGTERM)
-        tool.end(accept=())
-    return sample(got["bytes"], got["seconds"], tool.cpu - before)
+    return sample(got["bytes"], got["seconds"], server.used())
 
 
-# ---- who takes part ----
+# ---- the scenarios ----
 
-HAPROXY = """\
-global
-    nbthread 1
-    maxconn 256
-    tune.pipesize 1048576
-defaults
-    mode tcp
-    option splice-request
-    option splice-response
-    timeout connect 10s
-    timeout client 60s
-    timeout server 60s
-listen relay
-    bind 127.0.0.1:{port}
-    server sink 127.0.0.1:{sink}
-"""
-
-NGINX = """\
-load_module {modules}/ngx_stream_module.so;
-daemon off;
-master_process off;
-worker_processes 1;
-pid {{dir}}/nginx.pid;
-error_log stderr crit;
-events {{{{ worker_connections 256; }}}}
-stream {{{{
-    server {{{{
-        listen 127.0.0.1:{{port}};
-        proxy_pass 127.0.0.1:{{sink}};
-        proxy_buffer_size 256k;
-    }}}}
-}}}}
-"""
-
-
-def nginx_config():
-    for modules in ("/usr/lib/nginx/modules", "/usr/lib64/nginx/modules"):
-        if os.path.exists(f"{modules}/ngx_stream_module.so"):
-            return NGINX.format(modules=modules)
-    return None
-
-
-def relays():
-    listen = "TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr,backlog=64,fork,nodelay"
-    all_ = [
-        Contestant("weir", "weir", "relay --many",
-                   "relay --many --no-progress tcp-listen://127.0.0.1:{port} "
-                   "tcp://127.0.0.1:{sink}"),
-        Contestant("socat", "socat", "-b 262144 TCP-LISTEN:...,fork,nodelay TCP:...,nodelay",
-                   f"-b 262144 {listen} TCP:127.0.0.1:{{sink}},nodelay"),
-        Contestant("uv_poll 256 KiB", "relay_uv", "bench/relay_uv.c, read and send of 256 KiB",
-                   "{port} {sink} 262144"),
-        Contestant("uv_poll 1 MiB", "relay_uv", "bench/relay_uv.c, read and send of 1 MiB",
-                   "{port} {sink} 1048576"),
-        Contestant("haproxy", "haproxy", "nbthread 1, mode tcp, splice-request, splice-response, "
-                   "tune.pipesize 1 MiB", "-db -f {config}", HAPROXY),
-        Contestant("nginx", "nginx", "stream, one process, proxy_buffer_size 256k",
-                   "-p {dir} -e stderr -c {config}", nginx_config()),
-    ]
-    return [c for c in all_ if c.program != "nginx" or c.config]
-
-
-def pipes():
-    return [
-        Contestant("weir", "weir", "copy - -", "copy --no-progress - -"),
-        Contestant("cat", "cat", "", ""),
-        Contestant("pv", "pv", "-q", "-q"),
-    ]
+BULK = [report.Measure("rate", "GB/s", 2, True), report.Measure("cpu", "CPU s/GB", 2, True)]
 
 
 class Scenario:
-    """`run(bench, contestant)` gives one sample."""
+    """`run(bench, contestant)` gives one sample: what `measures` names."""
 
-    def __init__(self, name, title, run, contestants):
+    def __init__(self, name, title, run, contestants, measures=None, note=""):
         self.name, self.title, self.run, self.contestants = name, title, run, contestants
+        self.measures, self.note = measures or BULK, note
 
 
-def scenarios():
+def has_reflinks(directory):
+    """Whether files of this file system can share their blocks."""
+    one, two = (os.path.join(directory, f"reflink-{n}") for n in (1, 2))
+    with open(one, "wb") as f:
+        f.write(bytes(4096))
+    made = subprocess.run(["cp", "--reflink=always", one, two], capture_output=True, check=False)
+    for path in (one, two):
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+    return made.returncode == 0
+
+
+def scenarios(directory):
+    limit = machine.descriptors()
     return [
-        Scenario("file-file", "`weir copy` file to file", run_file_to_file, [
-            Contestant("weir", "weir", "copy FILE FILE", "copy --no-progress {source} {target}"),
-            Contestant("cat", "cat", "FILE > FILE", "{source}"),
-            Contestant("cp", "cp", "FILE FILE", "{source} {target}"),
-            Contestant("pv", "pv", "-q FILE > FILE", "-q {source}"),
-        ]),
+        Scenario("file-file", "`weir copy` file to file", run_file_to_file,
+                 peers.file_to_file(has_reflinks(directory))),
         Scenario("pipe-64k", "`weir copy` pipe to pipe, pipes of 64 KiB",
-                 lambda b, c: run_pipes(b, c, 65536), pipes()),
+                 lambda b, c: run_pipes(b, c, 65536), peers.pipes()),
         Scenario("pipe-1m", "`weir copy` pipe to pipe, pipes of 1 MiB",
-                 lambda b, c: run_pipes(b, c, MIB), pipes()),
-        Scenario("file-tcp", "`weir copy` file to TCP", run_file_to_tcp, [
-            Contestant("weir", "weir", "copy FILE tcp://...",
-                       "copy --no-progress {source} tcp://127.0.0.1:{port}"),
-            Contestant("socat", "socat", "-u -b 262144 FILE:... TCP:...",
-                       "-u -b 262144 FILE:{source} TCP:127.0.0.1:{port}"),
-            Contestant("nc", "nc", "-N HOST PORT < FILE", "-N 127.0.0.1 {port}"),
-        ]),
-        Scenario("tcp-file", "`weir copy` TCP to file", run_tcp_to_file, [
-            Contestant("weir", "weir", "copy tcp://... FILE",
-                       "copy --no-progress tcp://127.0.0.1:{port} {target}"),
-            Contestant("socat", "socat", "-u -b 262144 TCP:... CREATE:...",
-                       "-u -b 262144 TCP:127.0.0.1:{port} CREATE:{target}"),
-            Contestant("nc", "nc", "-d HOST PORT > FILE", "-d 127.0.0.1 {port}"),
-        ]),
-        Scenario("relay-1", "`weir relay` TCP to TCP, 1 flow",
-                 lambda b, c: run_relay(b, c, 1), relays()),
-        Scenario("relay-8", "`weir relay` TCP to TCP, 8 flows",
-                 lambda b, c: run_relay(b, c, 8), relays()),
+                 lambda b, c: run_pipes(b, c, MIB), peers.pipes()),
+        Scenario("file-tcp", "`weir copy` file to TCP", run_file_to_tcp, peers.file_to_tcp()),
+        Scenario("tcp-file", "`weir copy` TCP to file", run_tcp_to_file, peers.tcp_to_file()),
+    ] + [
+        Scenario(f"relay-{n}", f"`weir relay` TCP to TCP, {n} flow{'s' if n > 1 else ''}",
+                 lambda b, c, n=n: run_relay(b, c, n), peers.relays(limit))
+        for n in (1, 8, 64)
     ]

@@ -20,8 +20,8 @@
 #include "weir/receiver.h"
 #include "weir/relay.h"
 
-#define COPY_SIZE ((uint64_t)1 << 20)
-#define MESSAGES 1000
+#define COPY_SIZE    ((uint64_t)1 << 20)
+#define MESSAGES     1000
 #define MESSAGE_SIZE 128
 
 static uint64_t fixed_clock(void *arg)
@@ -64,13 +64,13 @@ static void copy(struct weir_context *ctx)
 	require(weir_loopback_create(ctx, &left, &right));
 	require(weir_pattern_null(ctx, &to));
 	require(weir_join_create(ctx, weir_transport_source(from), weir_transport_sink(left), NULL,
-				 &in));
+	                         &in));
 	require(weir_join_create(ctx, weir_transport_source(right), weir_transport_sink(to), NULL,
-				 &out));
+	                         &out));
 	run(ctx);
 	weir_join_outcome(out, &outcome);
 	require_that(outcome.end == WEIR_FINISHED && outcome.offset == COPY_SIZE,
-		     "the copy is not complete");
+	             "the copy is not complete");
 	weir_join_destroy(in);
 	weir_join_destroy(out);
 	weir_transport_close(from);
@@ -131,13 +131,13 @@ static void messages(struct weir_context *ctx)
 	require(weir_loopback_create(ctx, &ends[2], &ends[3]));
 	require(weir_relay_create(ctx, side(ends[1]), side(ends[2]), NULL, &relay));
 	require(weir_join_create(ctx, weir_transport_source(ends[3]), weir_transport_sink(ends[3]),
-				 NULL, &echo));
+	                         NULL, &echo));
 	require(weir_receiver_create(ctx, &receive, &receiver));
 	require(weir_consumer_register(weir_receiver_sink(receiver), weir_transport_source(ends[0]),
-				       WEIR_PUSH));
+	                               WEIR_PUSH));
 	require(weir_feeder_create(ctx, &feed, &client.feeder));
 	require(weir_consumer_register(weir_transport_sink(ends[0]),
-				       weir_feeder_source(client.feeder), WEIR_PUSH));
+	                               weir_feeder_source(client.feeder), WEIR_PUSH));
 	run(ctx);
 	require_that(client.done == MESSAGES, "not all messages came back");
 	weir_relay_destroy(relay);
@@ -151,7 +151,7 @@ static void messages(struct weir_context *ctx)
 
 int main(int argc, char **argv)
 {
-	void (*what)(struct weir_context *ctx) = NULL;
+	void (*what)(struct weir_context * ctx) = NULL;
 	struct weir_budget budget;
 	struct weir_context ctx;
 	long count;

@@ -5,6 +5,7 @@
  *   load relay PORT LISTEN_FD SECONDS FLOWS   sources to PORT, sinks on LISTEN_FD
  *   load send LISTEN_FD BYTES                 give one peer BYTES bytes
  *   load drain LISTEN_FD                      take all that one peer sends
+ *   load get PORT PATH                        take an HTTP/1.0 answer, its header included
  *   load gen SECONDS                          write to standard output
  *   load sink                                 take standard input
  *
@@ -172,6 +173,19 @@ static int run_drain(int listener)
 	return report(&flow, 1);
 }
 
+static int run_get(int port, const char *path)
+{
+	struct flow flow = {0};
+	int fd = connect_to_port(port);
+
+	be_patient(fd);
+	if (dprintf(fd, "GET %s HTTP/1.0\r\n\r\n", path) < 0)
+		give_up("write");
+	take_socket(fd, &flow);
+	close(fd);
+	return report(&flow, 1);
+}
+
 /* Ends well when its reader goes away. */
 static int run_gen(double duration)
 {
@@ -219,11 +233,13 @@ int main(int argc, char **argv)
 		return run_send((int)number(argv[2]), number(argv[3]));
 	if (strcmp(what, "drain") == 0 && argc == 3)
 		return run_drain((int)number(argv[2]));
+	if (strcmp(what, "get") == 0 && argc == 4)
+		return run_get((int)number(argv[2]), argv[3]);
 	if (strcmp(what, "gen") == 0 && argc == 3)
 		return run_gen(atof(argv[2]));
 	if (strcmp(what, "sink") == 0 && argc == 2)
 		return run_sink();
 	fprintf(stderr, "usage: load relay PORT LISTEN_FD SECONDS FLOWS | send LISTEN_FD BYTES |"
-			" drain LISTEN_FD | gen SECONDS | sink\n");
+			" drain LISTEN_FD | get PORT PATH | gen SECONDS | sink\n");
 	return 2;
 }

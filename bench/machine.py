@@ -28,6 +28,10 @@ class Failure(Exception):
     """A contestant did not do its work."""
 
 
+class Unable(Failure):
+    """It cannot, on this machine or in this build; no use trying again."""
+
+
 class Child(subprocess.Popen):
     """A process on given cores, whose CPU time is kept when it has ended."""
 
@@ -63,6 +67,11 @@ class Child(subprocess.Popen):
             raise Failure(f"{self.args[0]}: exit status {self.returncode}: {last}")
         return out
 
+    def send_signal(self, sig):
+        """Popen's would reap one that has ended, and its CPU time would be lost."""
+        if self.returncode is None:
+            os.kill(self.pid, sig)
+
     def result(self, limit=RUN_LIMIT):
         return json.loads(self.end(limit))
 
@@ -95,6 +104,12 @@ def cpu_so_far(pid):
 def has_children(pid):
     with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
         return bool(f.read().strip())
+
+
+def descriptors():
+    """How many a process may have at most."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return 1 << 20 if limit == resource.RLIM_INFINITY else limit
 
 
 def until(condition, limit, what):
@@ -212,6 +227,8 @@ VERSIONS = {
     "pv": (["--version"], r"pv (\d\S*)"),
     "socat": (["-V"], r"version (\d\S*)"),
     "haproxy": (["-v"], r"version (\d[^\s-]*)"),
+    "iperf3": (["--version"], r"iperf (\d\S*)"),
+    "node": (["--version"], r"v(\d\S*)"),
     "nginx": (["-v"], r"nginx/(\S+)"),
     "valgrind": (["--version"], r"valgrind-(\S+)"),
 }

@@ -127,24 +127,16 @@ static void on_connection(uv_poll_t *handle, int status, int events)
 
 int main(int argc, char **argv)
 {
-	struct sockaddr_in address;
 	uv_loop_t loop;
 	uv_poll_t poll;
-	int one = 1;
 
 	if (argc != 4) {
 		fprintf(stderr, "usage: relay_uv LISTEN_PORT SINK_PORT BUFFER_BYTES\n");
 		return 2;
 	}
-	address = loopback_address((int)number(argv[1]));
 	sink_port = (int)number(argv[2]);
 	buffer_size = (size_t)number(argv[3]);
-	listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (bind(listener, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-	    listen(listener, 64) < 0)
-		give_up("listen");
+	listener = listen_on_port((int)number(argv[1]));
 	uv_loop_init(&loop);
 	uv_poll_init(&loop, &poll, listener);
 	uv_poll_start(&poll, UV_READABLE, on_connection);

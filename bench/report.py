@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Tables, for the terminal and for docs/performance.md."""
-import statistics
+from statistics import median
 
-AIMS, VERSIONS = "Aims", "Versions and settings"
+VERSIONS = "Versions and settings"
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
 
 def spread(values, digits=2):
     """Median (min to max)."""
-    return (f"{statistics.median(values):.{digits}f} "
+    return (f"{median(values):.{digits}f} "
             f"({min(values):.{digits}f}-{max(values):.{digits}f})")
 
 
@@ -19,7 +19,15 @@ def ratios(rounds, name, key):
 
 def median_ratio(rounds, name, key):
     values = ratios(rounds, name, key)
-    return statistics.median(values) if values else None
+    return median(values) if values else None
+
+
+class Measure:
+    """One figure of a sample: its key and column, the digits to show, and whether a column says
+    what weir's is by this one's."""
+
+    def __init__(self, key, column, digits=2, compared=False):
+        self.key, self.column, self.digits, self.compared = key, column, digits, compared
 
 
 def bulk_table(scenario, rounds):
@@ -28,22 +36,22 @@ def bulk_table(scenario, rounds):
         got = [r[c.name] for r in rounds if c.name in r]
         if not got:
             continue
-        row = [c.name, spread([g["rate"] for g in got]), spread([g["cpu"] for g in got])]
-        for key in ("rate", "cpu"):
-            values = ratios(rounds, c.name, key)
+        row = [c.name] + [spread([g[m.key] for g in got], m.digits) for m in scenario.measures]
+        for m in filter(lambda m: m.compared, scenario.measures):
+            values = ratios(rounds, c.name, m.key)
             row.append(spread(values) if c.name != "weir" and values else "")
         rows.append(row)
     disturbed = sum(g["disturbed"] for r in rounds for g in r.values())
-    note = ""
+    notes = [scenario.note] if scenario.note else []
     if disturbed:
-        note = (f"{disturbed} of {sum(len(r) for r in rounds)} runs were disturbed by other work "
-                "on the machine, repeatedly, and are in these figures.")
+        notes.append(f"{disturbed} of {sum(len(r) for r in rounds)} runs were disturbed by other "
+                     "work on the machine, repeatedly, and are in these figures.")
     return {
         "title": scenario.title,
-        "columns": ["program", "GB/s", "CPU s/GB", "weir's GB/s by this one's",
-                    "weir's CPU by this one's"],
+        "columns": ["program"] + [m.column for m in scenario.measures]
+                   + [f"weir's {m.column} by this one's" for m in scenario.measures if m.compared],
         "rows": rows,
-        "note": note,
+        "note": " ".join(notes),
     }
 
 
@@ -52,44 +60,13 @@ def settings_table(bench, scenarios):
     for s in scenarios:
         for c in s.contestants:
             key = (c.name, c.settings)
-            if key not in seen and bench.path(c.program):
+            if key not in seen and any(c.name in r for r in bench.rounds[s.name]):
                 seen.add(key)
                 rows.append([c.name, bench.version(c.program), f"`{c.settings}`"
                              if c.settings else "", s.name])
     return {"title": VERSIONS, "columns": ["program", "version", "settings",
                                                           "first used in"],
             "rows": rows, "note": ""}
-
-
-def bars(bench):
-    """The aims, and whether this run met them."""
-    rows = []
-
-    def row(what, value, met, form="{:.2f}"):
-        if value is not None:
-            rows.append([what, form.format(value), "yes" if met(value) else "**no**"])
-
-    for flows in ("relay-1", "relay-8"):
-        rounds = bench.rounds.get(flows, [])
-        row(f"{flows}: at least 1.5 x socat's throughput",
-            median_ratio(rounds, "socat", "rate"), lambda v: v >= 1.5)
-        cpu = median_ratio(rounds, "socat", "cpu")
-        row(f"{flows}: socat's CPU time for a byte at least 1.5 x ours", cpu and 1 / cpu,
-            lambda v: v >= 1.5)
-        row(f"{flows}: at least a bare uv_poll relay's with 256 KiB",
-            median_ratio(rounds, "uv_poll 256 KiB", "rate"), lambda v: v >= 1.0)
-    for pipes in ("pipe-64k", "pipe-1m"):
-        row(f"{pipes}: at least cat's throughput",
-            median_ratio(bench.rounds.get(pipes, []), "cat", "rate"), lambda v: v >= 1.0)
-    for name, what in (("hop-join", "join"), ("give-chain", "valve")):
-        row(f"a chunk passed on through a {what}: under 60 instructions",
-            bench.figures.get(name), lambda v: v < 60, "{:.0f}")
-    for mode in ("transport", "joined", "relay"):
-        row(f"idle connection ({mode}): under 500 bytes",
-            bench.figures.get(f"idle {mode}"), lambda v: v < 500, "{:.0f}")
-    row("never-reading sink: no growth (under 64 KiB) once it is full",
-        bench.figures.get("stuck growth"), lambda v: v < 65536, "{:.0f} bytes")
-    return {"title": AIMS, "columns": ["aim", "measured", "met"], "rows": rows, "note": ""}
 
 
 def as_markdown(table, level=3):

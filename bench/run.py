@@ -14,11 +14,15 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 # pylint: disable=wrong-import-position
+import aims
 import bulk
+import crowd
 import machine
 import report
+import resume
 import small
-from machine import Failure
+import talk
+from machine import Failure, Unable
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -33,6 +37,7 @@ class Bench:
     def __init__(self, args, directory):
         self.quick = args.quick
         self.dir = directory
+        self.here = os.path.join(ROOT, "bench")
         self.build = os.environ.get("WEIR_BUILD") or os.path.join(ROOT, "build-bench")
         self.seconds = 0.4 if args.quick else 1.2
         self.rounds_wanted = args.rounds or (3 if args.quick else 9)
@@ -50,6 +55,8 @@ class Bench:
     def path(self, program):
         if program == "weir":
             return os.environ.get("WEIR") or os.path.join(self.build, "weir")
+        if program == "python3":
+            return sys.executable # which python3-twisted is for
         ours = os.path.join(self.build, "bench", program)
         return ours if os.path.exists(ours) else machine.find(program)
 
@@ -95,10 +102,18 @@ class Bench:
             else:
                 self.missing(c.name)
         rounds = self.rounds[scenario.name] = []
-        # Not counted: it touches the memory that the others will use.
-        with contextlib.suppress(Failure):
-            scenario.run(self, here[-1])
-        machine.end_all()
+        # Not counted: they touch the memory that will be used, and show who cannot take part.
+        for c in list(here):
+            try:
+                scenario.run(self, c)
+            except Unable as why:
+                here.remove(c)
+                self.missing(f"{c.name} in {scenario.name}", str(why))
+            except Failure:
+                pass
+            machine.end_all()
+        if not here:
+            return report.bulk_table(scenario, rounds)
         for i in range(self.rounds_wanted):
             shift = i % len(here)
             got = {}
@@ -112,6 +127,13 @@ class Bench:
             print(".", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
         return report.bulk_table(scenario, rounds)
+
+
+SMALL = {**small.SMALL, **crowd.SMALL, **resume.SMALL}
+
+
+def all_scenarios(directory):
+    return bulk.scenarios(directory) + crowd.scenarios() + talk.scenarios()
 
 
 def parse(names):
@@ -152,7 +174,7 @@ def introduction(bench, took):
 
 
 def run(args, bench, scenarios):
-    wanted = args.only or [s.name for s in scenarios] + list(small.SMALL)
+    wanted = args.only or [s.name for s in scenarios] + list(SMALL)
     start = time.monotonic()
     used = [s for s in scenarios if s.name in wanted]
     tables = []
@@ -160,7 +182,7 @@ def run(args, bench, scenarios):
         bench.make_source()
         tables += [bench.run_scenario(s) for s in used]
         os.unlink(bench.source)
-    for name, measure in small.SMALL.items():
+    for name, measure in SMALL.items():
         if name not in wanted:
             continue
         print(name, file=sys.stderr)
@@ -171,7 +193,7 @@ def run(args, bench, scenarios):
             bench.missing(name, str(why))
     if used:
         tables.append(report.settings_table(bench, used))
-    tables.insert(0, report.bars(bench))
+    tables.insert(0, aims.table(bench))
     tables = [t for t in tables if t["rows"]]
     intro = introduction(bench, time.monotonic() - start)
     print(intro.replace("**", "").replace("`", ""))
@@ -190,7 +212,7 @@ def write(args, bench, intro, tables):
         apart = (f"Measured apart from the others, on {datetime.date.today().isoformat()}: "
                  f"{machine.describe()}{', a quick run' if bench.quick else ''}.")
         kept = [dict(t, note=f"{t['note']} {apart}".strip()) for t in tables
-                if t["title"] not in (report.AIMS, report.VERSIONS)]
+                if t["title"] not in (aims.TITLE, report.VERSIONS)]
         report.write_section(path, lambda old: report.merge(old, kept))
     else:
         whole = intro + "\n" + "\n".join(map(report.as_markdown, tables))
@@ -209,18 +231,17 @@ def on_signal(signum, _frame):
 
 
 def main():
-    scenarios = bulk.scenarios()
-    args = parse([s.name for s in scenarios] + list(small.SMALL))
+    args = parse([s.name for s in all_scenarios(os.curdir)] + list(SMALL))
     for signum in SIGNALS:
         signal.signal(signum, on_signal)
     size = (256 if args.quick else 1024) * bulk.MIB
     with machine.scratch(size) as directory:
         try:
             bench = Bench(args, directory)
-            for program in ("weir", "load", "relay_uv", "micro", "idle"):
+            for program in ("weir", "load", "relay_uv", "micro", "idle", "crowd", "knock"):
                 if not os.path.exists(bench.path(program) or ""):
                     sys.exit(f"bench: {program} has not been built: run make bench")
-            run(args, bench, scenarios)
+            run(args, bench, all_scenarios(directory))
         finally:
             machine.end_all()
 

@@ -12,7 +12,7 @@ import time
 import callgrind
 import machine
 import report
-from machine import Child, Failure, TOOL_CORES
+from machine import Child, Failure, LOAD_CORES, TOOL_CORES
 
 KIB = 1024
 
@@ -196,9 +196,11 @@ def startup(bench):
         for name in names[i % 3:] + names[:i % 3]:
             times[name].append(spawn(commands[name], target if name == "cat" else os.devnull))
     rows = []
+    middle = {name: statistics.median(w for w, _ in got) for name, got in times.items()}
+    bench.figures["start ratio"] = middle["weir"] / middle["cat"]
     for name, got in times.items():
         wall = sorted(w for w, _ in got)
-        rows.append([name, f"{statistics.median(wall):.2f}", f"{wall[0]:.2f}",
+        rows.append([name, f"{middle[name]:.2f}", f"{wall[0]:.2f}",
                      f"{statistics.fmean(c for _, c in got):.2f}"])
     return [{
         "title": "Start and end: an empty file",
@@ -208,4 +210,29 @@ def startup(bench):
     }]
 
 
-SMALL = {"contract": contract, "schedules": schedules, "memory": memory, "bound": bound, "startup": startup}
+def loopback(bench):
+    """What the machine gives where nothing stands between: one stream, a core for each end."""
+    if not bench.path("iperf3"):
+        raise Failure("iperf3 is not installed")
+    rates = []
+    for _ in range(1 if bench.quick else 5):
+        port = str(machine.free_port())
+        server = Child([bench.path("iperf3"), "-s", "-1", "-B", "127.0.0.1",
+                        "-p", port], TOOL_CORES,
+                       stdout=subprocess.DEVNULL)
+        machine.until(lambda port=port: machine.is_listening(int(port)), machine.START_LIMIT,
+                      "iperf3 does not listen")
+        client = Child([bench.path("iperf3"), "-c", "127.0.0.1", "-p", port, "-J", "-t",
+                        "1" if bench.quick else "2"], LOAD_CORES, stdout=subprocess.PIPE)
+        rates.append(client.result()["end"]["sum_received"]["bits_per_second"] / 8e9)
+        server.end(accept=())
+    return [{
+        "title": "The machine's loopback",
+        "columns": ["program", "GB/s"],
+        "rows": [["iperf3, nothing between", report.spread(rates)]],
+        "note": "",
+    }]
+
+
+SMALL = {"contract": contract, "schedules": schedules, "loopback": loopback, "memory": memory,
+         "bound": bound, "startup": startup}

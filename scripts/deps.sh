@@ -9,7 +9,7 @@
 build='gcc libc6-dev libssl-dev libuv1-dev make meson ninja-build pkg-config'
 test='bash-completion clang g++ gzip jq libcmocka-dev libdw-dev mandoc netcat-openbsd procps python3
 	python3-twisted socat strace universal-ctags valgrind'
-bench='haproxy iperf3 libnginx-mod-stream liburing-dev librsvg2-bin netcat-openbsd nginx-light pv python3
+bench='haproxy iperf3 libnginx-mod-stream liburing-dev netcat-openbsd nginx-light pv python3
 	python3-twisted socat time valgrind wrk'
 
 case ${1-} in
