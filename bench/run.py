@@ -18,6 +18,7 @@ import aims
 import bulk
 import crowd
 import machine
+import plot
 import report
 import resume
 import small
@@ -217,6 +218,10 @@ def write(args, bench, intro, tables):
     else:
         whole = intro + "\n" + "\n".join(map(report.as_markdown, tables))
         report.write_section(path, lambda old: whole)
+    with open(path, encoding="utf-8") as document:
+        drawn = plot.draw(document.read())
+    with open(os.path.join(ROOT, "docs", "performance.svg"), "w", encoding="utf-8") as f:
+        f.write(drawn)
     print(f"written to {os.path.relpath(path)}", file=sys.stderr)
 
 
