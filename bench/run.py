@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: MIT
 """Measure weir against its peers.  bench/README.md says what and how."""
 import argparse
-import contextlib
 import datetime
 import json
 import os
@@ -43,7 +42,7 @@ class Bench:
         self.seconds = 0.4 if args.quick else 1.2
         self.rounds_wanted = args.rounds or (3 if args.quick else 9)
         self.size = (256 if args.quick else 1024) * bulk.MIB
-        self.patience = time.monotonic() + (20 if args.quick else 150)
+        self.patience = time.monotonic() + (20 if args.quick else 400)
         self.source = self.file("source")
         self.rounds, self.figures, self.not_run = {}, {}, []
         self.repeated = self.disturbed = self.runs = 0
