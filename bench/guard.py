@@ -91,7 +91,7 @@ def compare(kept, got):
             bad = True
             continue
         change = got[name] / kept[name] - 1
-        if abs(change) <= TOLERANCE:
+        if abs(got[name] - kept[name]) <= TOLERANCE * kept[name]:
             continue
         print(f"guard: {name}: kept {kept[name]:,.0f}, measured {got[name]:,.0f}, {change:+.1%}")
         bad = bad or change > 0

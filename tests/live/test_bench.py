@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""What judges the benchmark's figures: the guard, the aims, the tables, the picture."""
+import contextlib
+import io
+import os
+import sys
+import types
+import unittest
+
+SRC = os.environ.get("WEIR_SRC") or os.path.join(os.path.dirname(__file__), "..", "..")
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(SRC, "bench"))
+
+# pylint: disable=wrong-import-position
+import aims
+import guard
+import plot
+import report
+
+
+def compared(kept, got):
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        bad = guard.compare(kept, got)
+    return bad, said.getvalue()
+
+
+def table(title, *rows):
+    return {"title": title, "columns": ["program", "GB/s"], "rows": list(rows), "note": ""}
+
+
+class Guard(unittest.TestCase):
+    def test_same_count_says_nothing(self):
+        self.assertEqual(compared({"give": 100}, {"give": 100}), (False, ""))
+
+    def test_change_within_the_tolerance_says_nothing(self):
+        self.assertEqual(compared({"a": 100, "b": 100}, {"a": 103, "b": 97}), (False, ""))
+
+    def test_loss_fails_and_is_told_with_both_counts(self):
+        bad, said = compared({"give": 1000}, {"give": 1040})
+        self.assertTrue(bad)
+        self.assertIn("give: kept 1,000, measured 1,040, +4.0%", said)
+
+    def test_gain_passes_with_a_hint(self):
+        bad, said = compared({"give": 1000}, {"give": 950})
+        self.assertFalse(bad)
+        self.assertIn("-5.0%", said)
+        self.assertIn("--write", said)
+
+    def test_gain_does_not_hide_a_loss(self):
+        self.assertTrue(compared({"a": 100, "b": 100}, {"a": 50, "b": 110})[0])
+        self.assertTrue(compared({"a": 100, "b": 100}, {"a": 110, "b": 50})[0])
+
+    def test_run_that_is_not_kept_or_not_run_fails(self):
+        self.assertTrue(compared({}, {"give": 100})[0])
+        self.assertTrue(compared({"give": 100}, {})[0])
+
+
+class Tables(unittest.TestCase):
+    OLD = "Made then.\n\n" + "\n".join(map(report.as_markdown, [
+        table("One", ["weir", "1"]), table("Two", ["weir", "2"]), table(report.VERSIONS)]))
+
+    def test_partial_run_replaces_its_tables_and_no_other(self):
+        new = report.merge(self.OLD.strip(), [table("Two", ["weir", "3"])])
+        self.assertTrue(new.startswith("Made then."))
+        self.assertIn("| weir | 1 |", new)
+        self.assertIn("| weir | 3 |", new)
+        self.assertNotIn("| weir | 2 |", new)
+
+    def test_new_table_comes_behind_the_one_measured_before_it(self):
+        new = report.merge(self.OLD.strip(), [table("One", ["weir", "1"]), table("Between")])
+        titles = [line for line in new.split("\n") if line.startswith("### ")]
+        self.assertEqual(titles, ["### One", "### Between", "### Two", "### " + report.VERSIONS])
+
+    def test_merging_twice_is_merging_once(self):
+        once = report.merge(self.OLD.strip(), [table("Two", ["weir", "3"]), table("New")])
+        self.assertEqual(report.merge(once, [table("Two", ["weir", "3"]), table("New")]), once)
+
+
+class Aims(unittest.TestCase):
+    @staticmethod
+    def verdicts(rounds, figures):
+        bench = types.SimpleNamespace(rounds=rounds, figures=figures)
+        return {row[0]: row[1:] for row in aims.table(bench)["rows"]}
+
+    def test_ratio_is_the_median_over_the_rounds(self):
+        rounds = [{"weir": {"rate": r, "cpu": 1}, "pv": {"rate": 1, "cpu": 1}}
+                  for r in (0.5, 0.95, 9)]
+        got = self.verdicts({"pipe-1m": rounds}, {})
+        self.assertEqual(got["pipe-1m: at least 0.95 x pv"], ["0.95", "yes"])
+        self.assertEqual(got["pipe-1m: CPU for a byte at most 0.5 x pv's"], ["1.00", "**no**"])
+
+    def test_what_was_not_measured_has_no_verdict(self):
+        self.assertEqual(self.verdicts({}, {}), {})
+        self.assertEqual(self.verdicts({"pipe-1m": [{"weir": {"rate": 1, "cpu": 1}}]}, {}), {})
+
+    def test_most_is_met_at_the_bar_and_not_above(self):
+        what = "start and end by cat's: at most 2"
+        self.assertEqual(self.verdicts({}, {"start ratio": 2.0})[what], ["2.00", "yes"])
+        self.assertEqual(self.verdicts({}, {"start ratio": 2.01})[what], ["2.01", "**no**"])
+
+
+class Picture(unittest.TestCase):
+    def document(self, ratio):
+        rounds = [{"weir": {"rate": ratio, "cpu": 1, "disturbed": False},
+                   "pv": {"rate": 1, "cpu": 1, "disturbed": False}}]
+        scenario = types.SimpleNamespace(
+            title="`weir copy`", note="", contestants=[types.SimpleNamespace(name="weir"),
+                                                       types.SimpleNamespace(name="pv")],
+            measures=[report.Measure("rate", "GB/s", 2, True),
+                      report.Measure("cpu", "CPU s/GB", 2, True)])
+        return "\n" + report.as_markdown(report.bulk_table(scenario, rounds))
+
+    def test_row_is_what_the_table_says(self):
+        self.assertEqual(list(plot.compared(self.document(2.5))),
+                         [("weir copy", [("pv", (2.5, 2.5, 2.5), (1.0, 1.0, 1.0))])])
+
+    def test_slower_and_faster_differ_in_side_and_colour(self):
+        for ratio, kind in ((2, "good"), (0.5, "bad")):
+            drawn = plot.mark(0, 0, (ratio, ratio, ratio), True)
+            self.assertIn(f'class="{kind}"', drawn[1])
+        self.assertLess(plot.position(0, 0.5), plot.position(0, 1))
+        self.assertLess(plot.position(0, 1), plot.position(0, 2))
+
+
+if __name__ == "__main__":
+    unittest.main()
