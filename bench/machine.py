@@ -193,11 +193,10 @@ def is_quiet():
 # ---- where the files are ----
 
 @contextlib.contextmanager
-def scratch(need):
-    """A directory, in memory if there is room, that is gone afterwards."""
-    where = None
+def scratch(need, where=None):
+    """A directory that is gone afterwards: in `where`, or in memory if there is room."""
     with contextlib.suppress(OSError):
-        if shutil.disk_usage("/dev/shm").free > 2 * need:
+        if not where and shutil.disk_usage("/dev/shm").free > 2 * need:
             where = "/dev/shm"
     with tempfile.TemporaryDirectory(prefix="weir-bench-", dir=where) as path:
         yield path

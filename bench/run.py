@@ -142,6 +142,7 @@ def parse(names):
     parser.add_argument("--rounds", type=int, metavar="N", help="so many rounds")
     parser.add_argument("--only", action="append", choices=names, metavar="NAME",
                         help=f"this scenario alone; may be repeated: {', '.join(names)}")
+    parser.add_argument("--dir", metavar="DIR", help="put the files there, not into memory")
     parser.add_argument("--json", metavar="FILE", help="write every sample there")
     parser.add_argument("--write", action="store_true",
                         help="write docs/performance.md also after a quick run; after one of "
@@ -239,7 +240,7 @@ def main():
     for signum in SIGNALS:
         signal.signal(signum, on_signal)
     size = (256 if args.quick else 1024) * bulk.MIB
-    with machine.scratch(size) as directory:
+    with machine.scratch(size, args.dir) as directory:
         try:
             bench = Bench(args, directory)
             for program in ("weir", "load", "relay_uv", "micro", "idle", "crowd", "knock"):

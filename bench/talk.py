@@ -29,12 +29,12 @@ def has_ring(pid):
 
 
 def run_echo(bench, contestant):
-    if not bench.path("ping"):
+    if not bench.path("echo_load"):
         raise Unable("liburing-dev, which the load needs, was not there when it was built")
     with bulk.serving(bench, contestant) as server:
         if contestant.engine == "ring" and not has_ring(server.pid):
             raise Unable("the library made no ring")
-        load = Child([bench.path("ping"), str(server.port), str(bench.seconds), str(CONNECTIONS),
+        load = Child([bench.path("echo_load"), str(server.port), str(bench.seconds), str(CONNECTIONS),
                       str(MESSAGE)], LOAD_CORES, stdout=subprocess.PIPE)
         got = load.result()
         cpu = machine.cpu_so_far(server.pid) - server.before
@@ -67,7 +67,7 @@ def scenarios():
     return [
         Scenario("echo", f"Echo, {CONNECTIONS} connections, messages of {MESSAGE} bytes", run_echo,
                  peers.echo(), ECHO,
-                 "The load is bench/ping.c, by io_uring. Where a server's core is not busy, the "
+                 "The load is bench/echo_load.c, by io_uring. Where a server's core is not busy, the "
                  "load was the limit, and only the CPU time compares."),
         Scenario("accept", "Connections accepted and closed", run_accept, peers.acceptors(limit),
                  ACCEPT, f"{PEERS} peers connect and wait for the end, again and again. Where a "

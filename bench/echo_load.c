@@ -3,7 +3,7 @@
  * The load of an echo server: on each connection a message, and the next one when it has come
  * back.  By io_uring, so that it costs less than the server does and is not the limit.
  *
- *   ping PORT SECONDS CONNECTIONS SIZE
+ *   echo_load PORT SECONDS CONNECTIONS SIZE
  */
 #include <liburing.h>
 #include <stdbool.h>
@@ -113,7 +113,7 @@ static void on_completion(struct io_uring_cqe *cqe, double now)
 
 	if (!peer || (cqe->res <= 0 && cqe->res != -ENOBUFS)) {
 		errno = -cqe->res;
-		give_up(cqe->res == 0 ? "the server closed" : "ping");
+		give_up(cqe->res == 0 ? "the server closed" : "recv");
 	}
 	if (cqe->res > 0) {
 		on_answer(peer, (size_t)cqe->res, now);
@@ -156,7 +156,7 @@ int main(int argc, char **argv)
 	long count;
 
 	if (argc != 5) {
-		fprintf(stderr, "usage: ping PORT SECONDS CONNECTIONS SIZE\n");
+		fprintf(stderr, "usage: echo_load PORT SECONDS CONNECTIONS SIZE\n");
 		return 2;
 	}
 	count = number(argv[3]);
