@@ -202,6 +202,7 @@ static size_t front_room(struct weir_consumer *c)
 		return 0;
 	enter(g, &call, WEIR_GUARD_PRODUCER, "room", CALLER);
 	room = weir_wrap_consumer_ops.room(c);
+	g->turned_away |= room == 0 && g->asked;
 	leave(g);
 	return room;
 }

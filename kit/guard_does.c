@@ -251,7 +251,7 @@ void weir__guard_wrote(struct weir_guard *g, size_t len, int rc, uint64_t epoch)
 	if (rc == 0)
 		accepted(g, len);
 	else if (g->epoch == epoch && g->resuming)
-		g->asked = true; /* it may try a smaller one */
+		g->asked = g->turned_away = true; /* it may try a smaller one */
 	if (!is_outermost(g))
 		return;
 	st = weir__guard_state(g);

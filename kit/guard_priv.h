@@ -73,6 +73,7 @@ struct weir_guard {
 	bool gave_up;       /* it was let go and has ended its stream */
 	bool parked, woken; /* it said "nothing yet"; and then that it has some */
 	bool asked;         /* it was pulled, and has not written */
+	bool turned_away;   /* but it would have: it may be asked again */
 	unsigned pausing, resuming;
 	unsigned pauses, resumes, stops, signals; /* since it was registered */
 	uint64_t over;                            /* bytes written since the pause */

@@ -91,7 +91,7 @@ static void look_at_push(struct weir_guard *g)
 /* Bytes that came to the consumer by another way are an answer too. */
 static void look_at_pull(struct weir_guard *g)
 {
-	bool asked_again = g->parked && !g->woken && !g->options.twisted;
+	bool asked_again = g->parked && !g->woken && !g->turned_away && !g->options.twisted;
 
 	if (asked_again && weir__guard_state(g).in == g->parked_in)
 		BY_CONSUMER(g, g->registering ? REG_3 : FLOW_5, AT_RESUME, false,
@@ -119,7 +119,7 @@ void weir__guard_resumes(struct weir_guard *g)
 		            (ull)st.held, g->options.low);
 	}
 	weir__guard_mark(g, AT_RESUME);
-	g->paused = g->full = g->parked = g->woken = false;
+	g->paused = g->full = g->parked = g->woken = g->turned_away = false;
 	g->marks[AT_WRITE].what = NULL;
 	g->asked = true;
 	g->resumes++;
