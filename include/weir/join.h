@@ -32,6 +32,29 @@ enum weir_end {
 	WEIR_STOPPED,       /* by weir_join_stop(), or a time limit of ours */
 };
 
+/* How bytes go from the source to the sink. */
+enum weir_path {
+	WEIR_PATH_COPY,       /* they are read and written */
+	WEIR_PATH_SPLICE,     /* splice(2) */
+	WEIR_PATH_SENDFILE,   /* sendfile(2) */
+	WEIR_PATH_COPY_RANGE, /* copy_file_range(2) */
+};
+
+/* Which paths a join may take.  Every path gives the same bytes. */
+enum weir_paths {
+	WEIR_PATHS_FASTEST, /* what was measured to be fastest for the two ends */
+	WEIR_PATHS_COPY,    /* read and write */
+	WEIR_PATHS_KERNEL,  /* the kernel's wherever it has one, also where that was slower */
+};
+
+struct weir_path_state {
+	enum weir_path path; /* the last one that was taken */
+	uint64_t carried;    /* bytes that did not go by copying */
+	/* Why the last bytes that were copied did not go faster: who wanted it so ("throttle"),
+	 * and why ("must see the bytes"); both NULL if nobody was asked.  Static storage. */
+	const char *who, *why;
+};
+
 struct weir_outcome {
 	enum weir_end end;
 	int cause;       /* 0 when finished, else a negative code */
@@ -62,6 +85,7 @@ struct weir_progress {
 };
 
 struct weir_join_options {
+	enum weir_paths paths;
 	bool keep_open;   /* do not finish the consumer at the source's end: the join has
 	                     finished when the sink has accepted the last byte */
 	uint64_t idle_ns; /* fail the join when the source, not held by us, gives nothing for
@@ -96,6 +120,15 @@ WEIR_API void weir_join_stop(struct weir_join *join, int why);
 /* Hold the source back, or let it go, whatever the sink says. */
 WEIR_API void weir_join_pause(struct weir_join *join);
 WEIR_API void weir_join_resume(struct weir_join *join);
+
+/* Change the paths that may be taken, from the next bytes on. */
+WEIR_API void weir_join_set_paths(struct weir_join *join, enum weir_paths paths);
+
+/* Fill *out. */
+WEIR_API void weir_join_path(const struct weir_join *join, struct weir_path_state *out);
+
+/* "copy", "splice", "sendfile", "copy_file_range"; static storage. */
+WEIR_API const char *weir_path_name(enum weir_path path);
 
 /* Fill *out.  Watching changes neither path nor order. */
 WEIR_API void weir_join_progress(struct weir_join *join, struct weir_progress *out);

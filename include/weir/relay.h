@@ -30,6 +30,7 @@ struct weir_relay_options {
 	uint64_t idle_ns;   /* stop when neither direction, not held by us, moved for so long */
 	uint64_t linger_ns; /* after one direction's end, stop the other when it gives nothing
 	                       for so long; restarted by each byte; 0: wait for its end */
+	enum weir_paths paths; /* of both directions */
 	uint64_t stall_ns;  /* stop when one sink stalls for so long, as in weir_join_options */
 	uint64_t total_ns;  /* stop when not both directions have ended after so long */
 	/* Called once when both directions have ended, from the context, never from

@@ -188,6 +188,7 @@ int weir_relay_create(struct weir_context *ctx, struct weir_relay_side left,
 	r->clock.run = run_clock;
 	r->lingering = WEIR_NEVER;
 	each.arg = r;
+	each.paths = r->options.paths;
 	rc = weir_join_create(ctx, left.source, right.sink, &each, &r->ways[TO_RIGHT].join);
 	if (rc < 0)
 		goto fail_first;

@@ -39,6 +39,21 @@ int weir_consumer_give(struct weir_consumer *c, struct weir_chunk *chunk)
 	return c->ops->give(c, chunk);
 }
 
+int64_t weir_carry_refuse(struct weir_carry *carry, const char *who, const char *why)
+{
+	carry->next = WEIR_CARRY_WRITE;
+	carry->who = who;
+	carry->why = why;
+	return 0;
+}
+
+int64_t weir_consumer_carry(struct weir_consumer *c, struct weir_carry *carry)
+{
+	if (!c->ops->carry)
+		return weir_carry_refuse(carry, c->ops->name, "must see the bytes");
+	return c->ops->carry(c, carry);
+}
+
 void weir_consumer_finish(struct weir_consumer *c)
 {
 	c->ops->finish(c);

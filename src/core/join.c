@@ -34,6 +34,9 @@ struct weir_join {
 	struct weir_outcome outcome;
 	enum weir_end verdict; /* what the outcome will be, once the sink has ended */
 	int cause;
+	uint64_t carried;             /* bytes that did not go by copying */
+	const char *copy_who, *copy_why;
+	uint8_t path, paths;          /* enum weir_path, enum weir_paths */
 	enum weir_cause held_by;
 	bool sink_paused, user_paused, paused;
 	bool keep_open;
@@ -324,6 +327,31 @@ static int front_give(struct weir_consumer *c, struct weir_chunk *chunk)
 	return passed(j, len, weir_consumer_give(j->sink, chunk));
 }
 
+static int64_t front_carry(struct weir_consumer *c, struct weir_carry *carry)
+{
+	struct weir_join *j = join_from_front(c);
+	int64_t n;
+
+	if (j->source_done)
+		return WEIR_ECLOSED;
+	carry->any |= j->paths == WEIR_PATHS_KERNEL;
+	if (j->paths == WEIR_PATHS_COPY)
+		n = weir_carry_refuse(carry, "join", "was told to copy");
+	else
+		n = weir_consumer_carry(j->sink, carry);
+	if (n > 0) {
+		j->path = carry->path;
+		j->carried += (uint64_t)n;
+		passed(j, (size_t)n, 0);
+	}
+	if (n >= 0 && carry->next == WEIR_CARRY_WRITE) {
+		j->path = WEIR_PATH_COPY;
+		j->copy_who = carry->who;
+		j->copy_why = carry->why;
+	}
+	return n;
+}
+
 static int front_register(struct weir_consumer *c, struct weir_producer *p, enum weir_mode mode)
 {
 	struct weir_join *j = join_from_front(c);
@@ -379,6 +407,7 @@ static const struct weir_consumer_ops front_ops = {
 	.room = front_room,
 	.wake = front_wake,
 	.state = front_state,
+	.carry = front_carry,
 };
 
 static const struct weir_producer_ops back_ops = {
@@ -397,6 +426,7 @@ static int set_options(struct weir_join *j, struct weir_context *ctx,
 	if (!options)
 		return 0;
 	j->keep_open = options->keep_open;
+	j->paths = (uint8_t)options->paths;
 	j->on_done = options->on_done;
 	j->arg = options->arg;
 	if (!options->idle_ns && !options->stall_ns && !options->total_ns)
@@ -504,6 +534,33 @@ void weir_join_progress(struct weir_join *j, struct weir_progress *out)
 		out->rate = (double)(out->out - j->seen_out) * 1e9 / (double)(now - j->seen_at);
 	j->seen_at = now;
 	j->seen_out = out->out;
+}
+
+void weir_join_set_paths(struct weir_join *j, enum weir_paths paths)
+{
+	j->paths = (uint8_t)paths;
+}
+
+void weir_join_path(const struct weir_join *j, struct weir_path_state *out)
+{
+	*out = (struct weir_path_state){
+		.path = (enum weir_path)j->path,
+		.carried = j->carried,
+		.who = j->copy_who,
+		.why = j->copy_why,
+	};
+}
+
+const char *weir_path_name(enum weir_path path)
+{
+	static const char *const names[] = {
+		[WEIR_PATH_COPY] = "copy",
+		[WEIR_PATH_SPLICE] = "splice",
+		[WEIR_PATH_SENDFILE] = "sendfile",
+		[WEIR_PATH_COPY_RANGE] = "copy_file_range",
+	};
+
+	return names[path];
 }
 
 void weir_join_outcome(const struct weir_join *j, struct weir_outcome *out)

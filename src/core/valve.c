@@ -70,7 +70,7 @@ static void valve_unregister(struct weir_consumer *c)
 	weir_consumer_unbind(c);
 	if (!v->twisted)
 		v->told_paused = false; /* the next one owes nothing to its pauses */
-	v->parked = false;
+	v->parked = v->carries = false;
 	weir__valve_lose_patience(v);
 	weir__valve_keep_reserve(v);
 	weir__valve_try_end(v);
@@ -163,6 +163,7 @@ const struct weir_consumer_ops weir_valve_consumer_ops = {
 	.room = valve_room,
 	.wake = valve_wake,
 	.state = valve_state,
+	.carry = weir__valve_carry,
 };
 
 void weir_valve_init(struct weir_valve *v, const struct weir_valve_ops *ops,

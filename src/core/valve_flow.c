@@ -223,8 +223,10 @@ static void after_send(struct weir_valve *v)
 /* Bytes have gone: reasons that were due to them go, and what waited for that goes on. */
 static void after_drain(struct weir_valve *v)
 {
-	if (v->queue.bytes <= v->low)
+	if (v->queue.bytes <= (v->carries ? 0 : v->low)) {
 		v->holds &= (uint8_t)~WEIR_HOLD_FULL;
+		v->carries = false;
+	}
 	weir__valve_keep_reserve(v);
 	if ((v->holds & WEIR_HOLD_BUDGET) && v->waiter.reserved) {
 		weir_budget_unwait(&v->waiter);

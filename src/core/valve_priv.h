@@ -116,6 +116,7 @@ static inline size_t weir__valve_can_keep(const struct weir_valve *v)
 
 int weir__valve_write(struct weir_consumer *c, const void *data, size_t len);
 int weir__valve_give(struct weir_consumer *c, struct weir_chunk *chunk);
+int64_t weir__valve_carry(struct weir_consumer *c, struct weir_carry *carry);
 
 /* ---- valve_end.c ---- */
 

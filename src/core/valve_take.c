@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The valve: taking bytes, all of a write or none. */
+#include <errno.h>
+
 #include "core/valve_priv.h"
 
 #if defined(__GNUC__)
@@ -265,4 +267,60 @@ int weir__valve_give(struct weir_consumer *c, struct weir_chunk *chunk)
 	if (rc == 0)
 		*chunk = (struct weir_chunk){0};
 	return rc;
+}
+
+/* ---- by the kernel ---- */
+
+/* The producer waits until bytes can be moved on, and nothing is before them. */
+static void carry_later(struct weir_valve *v)
+{
+	v->carries = true;
+	v->wrote = true; /* a pull producer did not say that it has nothing */
+	weir_valve_hold(v, WEIR_HOLD_FULL);
+}
+
+/* The bytes that were moved, and what is to be done about what comes next. */
+static int64_t carried(struct weir_valve *v, struct weir_carry *carry, uint64_t before, int64_t n)
+{
+	if (n < 0 || carry->lost || v->dying) {
+		v->in = before + (uint64_t)(n < 0 ? 0 : n);
+		v->dropped += carry->lost;
+		n = n < 0 ? n : v->dying ? v->why : -ENOMEM;
+		weir__valve_ended(v, (int)n, v->dying && v->failing);
+		return n;
+	}
+	v->in = before + (uint64_t)n;
+	if (n > 0)
+		v->wrote = true;
+	if (v->queue.bytes)
+		stored(v);
+	if (carry->next == WEIR_CARRY_FULL) {
+		v->blocked = true;
+		carry_later(v);
+	}
+	return n;
+}
+
+int64_t weir__valve_carry(struct weir_consumer *c, struct weir_carry *carry)
+{
+	struct weir_valve *v = (struct weir_valve *)c;
+	uint64_t before = v->in;
+	int64_t n;
+
+	if (!weir__valve_accepts(v))
+		return WEIR_ECLOSED;
+	if (!v->ops->carry || v->twisted)
+		return weir_carry_refuse(carry, v->ops->name, "must see the bytes");
+	if (!v->ops->carries(v, carry))
+		return 0;
+	if (v->queue.bytes || v->blocked || v->draining) {
+		carry->next = WEIR_CARRY_FULL;
+		carry_later(v);
+		return 0;
+	}
+	carry->spare = weir_consumer_room(c);
+	v->draining = true;
+	n = v->ops->carry(v, carry);
+	v->draining = false;
+	return carried(v, carry, before, n);
 }

@@ -8,13 +8,14 @@
  */
 #include "weir/chunk.h"
 #include "weir/consumer.h"
+#include "weir/impl/carry.h"
 #include "weir/impl/producer.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* What a kind of consumer does.  Every member is mandatory; each is as the
+/* What a kind of consumer does.  Every member but `carry` is mandatory; each is as the
  * function of the same name in consumer.h. */
 struct weir_consumer_ops {
 	const char *name;
@@ -28,6 +29,9 @@ struct weir_consumer_ops {
 	size_t (*room)(struct weir_consumer *c);
 	void (*wake)(struct weir_consumer *c);
 	void (*state)(const struct weir_consumer *c, struct weir_consumer_state *out);
+
+	/* As weir_consumer_carry(); NULL for who must see the bytes. */
+	int64_t (*carry)(struct weir_consumer *c, struct weir_carry *carry);
 };
 
 /* Embed this as the first member, named `base`. */

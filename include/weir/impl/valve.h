@@ -77,6 +77,19 @@ struct weir_valve_ops {
 	 * failed drain, weir_valve_done() with a code.
 	 */
 	void (*end)(struct weir_valve *v, int why);
+
+	/*
+	 * For who has a descriptor; both NULL for who has none, or must see the bytes.
+	 *
+	 * carries   whether it is worth while to take bytes out of carry->fd: looks, does
+	 *           nothing, and says why not with weir_carry_refuse().
+	 * carry     take them, as weir_consumer_carry(); the valve does the counting, and pauses
+	 *           the producer at WEIR_CARRY_FULL, until weir_valve_ready().  What was taken
+	 *           and has not gone is written to the valve itself, no more than carry->spare
+	 *           bytes, and counts as moved.  Makes no other call.
+	 */
+	bool (*carries)(struct weir_valve *v, struct weir_carry *carry);
+	int64_t (*carry)(struct weir_valve *v, struct weir_carry *carry);
 };
 
 struct weir_queue {
@@ -114,6 +127,7 @@ struct weir_valve {
 	                       the Twisted profile, failed: it follows in the next turn */
 	bool failing : 1;   /* and it was by weir_consumer_fail() */
 	bool again : 1;     /* weir_valve_ready() came inside drain */
+	bool carries : 1;   /* its producer waits for an empty queue, to go on by a path */
 };
 
 /* A valve's consumer table, for one who overrides a member in a copy of it. */
