@@ -4,6 +4,7 @@
  * idle handle keeps the poll from sleeping.  One uv timer stands for all of ours.
  */
 #include "engine/loop_priv.h"
+#include "engine/path.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -118,6 +119,7 @@ int weir_loop_create(const struct weir_loop_options *options, struct weir_loop *
 	if (options && options->quantum)
 		loop->ctx.quantum = options->quantum;
 	init_handles(loop);
+	loop->pipe[0] = loop->pipe[1] = -1;
 	loop->scratch = aligned_alloc(PAGE, WEIR__SCRATCH_MIN);
 	if (!loop->scratch || !weir_budget_charge(&loop->budget, WEIR__SCRATCH_MIN)) {
 		free(loop->scratch);
@@ -176,6 +178,7 @@ void weir_loop_destroy(struct weir_loop *loop)
 	if (loop->scratch)
 		weir_budget_credit(&loop->budget, loop->scratch_size);
 	free(loop->scratch);
+	weir__path_fini(loop);
 	weir_context_fini(&loop->ctx);
 	if (loop->is_own)
 		uv_loop_close(&loop->own);

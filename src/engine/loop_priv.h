@@ -23,6 +23,8 @@ struct weir_loop {
 	uint64_t timer_at;   /* what `timer` is set to, ns; WEIR_NEVER if it is not */
 	unsigned char *scratch;
 	size_t scratch_size; /* charged to the budget */
+	int pipe[2];         /* of path.h; empty between two steps; -1 if not there yet */
+	bool ignores_sigpipe; /* the program does; see path.h */
 	size_t objects;      /* transports, listeners, openings whose memory is not yet released */
 	struct weir__signal *signals;
 };

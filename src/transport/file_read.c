@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "engine/loop_priv.h"
+#include "engine/path.h"
 #include "transport/file_priv.h"
 
 /* A worker's read, and how far it asks the kernel to read on. */
@@ -60,6 +61,7 @@ struct weir__file_source {
 	size_t ahead_at;      /* bytes already given */
 	ssize_t ahead_len;    /* what the worker's read returned */
 	int why;              /* of the end */
+	uint8_t unasked; /* steps until the file is offered again */
 	bool seekable, moves, in_memory;
 	bool nowait; /* RWF_NOWAIT works, as far as we know */
 	bool flowing;
@@ -301,16 +303,60 @@ static bool can_give(const struct weir__file_source *s)
 	return s->flowing && !s->busy && !s->ended && s->base.consumer;
 }
 
+/* The consumer may have the kernel move the bytes, as far as no disk has to be waited for.
+ * False: they are to be read. */
+static bool offer(struct weir__file_source *s, size_t max, size_t *moved)
+{
+	struct weir_carry carry = {
+		.fd = s->fd,
+		.kind = WEIR_CARRY_FILE,
+		.offset = s->offset,
+		.max = max < WEIR__PATH_STEP ? max : WEIR__PATH_STEP,
+	};
+	int64_t n;
+
+	/* The end is for reading to find, and so is what has no size. */
+	if (!s->seekable || s->text || s->ahead || s->offset >= s->size)
+		return false;
+	if (carry.max >= s->size - s->offset) {
+		carry.max = (size_t)(s->size - s->offset);
+		carry.last = true;
+	}
+	carry.last |= carry.max == s->wanted;
+	if (s->unasked > 0) {
+		s->unasked--;
+		return false;
+	}
+	if (!s->in_memory && !weir__path_in_cache(s->fd, s->offset, carry.max))
+		return false;
+	n = weir_consumer_carry(s->base.consumer, &carry);
+	if (n < 0) {
+		if (s->base.consumer)
+			end(s, (int)n);
+		return true;
+	}
+	if (carry.next == WEIR_CARRY_WRITE && !carry.soon)
+		s->unasked = WEIR__UNASKED;
+	*moved = (size_t)n;
+	s->offset += (uint64_t)n;
+	if (s->wanted != UINT64_MAX)
+		s->wanted -= (uint64_t)n;
+	return n > 0 || carry.next == WEIR_CARRY_FULL;
+}
+
 /* One read or one part of what was read ahead, of at most `max` bytes.  Returns the bytes
  * that went; 0 if there is nothing more to do in this turn. */
 static size_t step(struct weir__file_source *s, size_t max)
 {
 	unsigned char *scratch = NULL;
 	size_t size = SIZE_MAX;
+	size_t moved = 0;
 	size_t room;
 
 	if (max > s->wanted)
 		max = (size_t)s->wanted;
+	if (offer(s, max, &moved))
+		return moved;
 	room = weir_consumer_room(s->base.consumer);
 	if (room == 0 || !can_give(s))
 		return 0;
@@ -389,7 +435,7 @@ static void produce(struct weir_task *task)
 
 /* ---- a producer ---- */
 
-static void source_start(struct weir_producer *p)
+static void flow(struct weir_producer *p)
 {
 	struct weir__file_source *s = source_from_producer(p);
 
@@ -398,12 +444,18 @@ static void source_start(struct weir_producer *p)
 		weir_task_queue(&s->loop->ctx, &s->task);
 }
 
+static void source_start(struct weir_producer *p)
+{
+	source_from_producer(p)->unasked = 0;
+	flow(p);
+}
+
 static void source_resume(struct weir_producer *p)
 {
 	struct weir__file_source *s = source_from_producer(p);
 
 	if (p->mode == WEIR_PUSH) {
-		source_start(p);
+		flow(p);
 	} else if (s->ended) { /* registered again after its end */
 		weir_producer_end(p, s->why);
 	} else {

@@ -14,6 +14,7 @@
 #include <sys/uio.h>
 
 #include "engine/loop_priv.h"
+#include "engine/path.h"
 #include "transport/file_priv.h"
 
 /* One system call writes at most so much, so that time is looked at in between. */
@@ -236,21 +237,29 @@ static void lend(struct weir__file_sink *s, const struct weir_chunk *chunks, siz
 	start_job(s, JOB_WRITE);
 }
 
-/* Write from the loop, until the turn's quantum or patience is spent.
- * Returns the bytes written, or a negated errno if there was none. */
-static int64_t write_now(struct weir__file_sink *s, const struct weir_chunk *chunks, size_t count,
-			 size_t offered)
+/* Bytes that may still be written in this turn. */
+static size_t left_of_turn(struct weir__file_sink *s)
 {
 	size_t quantum = s->loop->ctx.quantum;
-	size_t taken = 0;
 
 	if (s->turn != s->loop->ctx.turn) {
 		s->turn = s->loop->ctx.turn;
 		s->spent = 0;
 	}
-	while (taken < offered && s->spent < quantum && !s->slow) {
+	return s->spent < quantum ? quantum - s->spent : 0;
+}
+
+/* Write from the loop, until the turn's quantum or patience is spent.
+ * Returns the bytes written, or a negated errno if there was none. */
+static int64_t write_now(struct weir__file_sink *s, const struct weir_chunk *chunks, size_t count,
+			 size_t offered)
+{
+	size_t taken = 0;
+	size_t left;
+
+	while (taken < offered && (left = left_of_turn(s)) > 0 && !s->slow) {
 		uint64_t start = uv_hrtime();
-		int64_t n = write_some(s->target.fd, chunks, count, taken, quantum - s->spent);
+		int64_t n = write_some(s->target.fd, chunks, count, taken, left);
 
 		/* After some bytes a failure waits: the next call meets it again. */
 		if (n < 0)
@@ -292,6 +301,43 @@ static int64_t sink_drain(struct weir_valve *v, const struct weir_chunk *chunks,
 	return n;
 }
 
+static bool sink_carries(struct weir_valve *v, struct weir_carry *carry)
+{
+	(void)v;
+	return weir__path_serves(carry, WEIR_CARRY_FILE);
+}
+
+static int64_t sink_carry(struct weir_valve *v, struct weir_carry *carry)
+{
+	struct weir__file_sink *s = sink_from_valve(v);
+	size_t left = left_of_turn(s);
+	uint64_t start;
+	int64_t n;
+
+	if (s->target.pending && !s->busy)
+		start_job(s, JOB_PREPARE);
+	if (s->slow || s->written || s->write_rc) {
+		carry->soon = true;
+		return weir_carry_refuse(carry, "file", "is slow, and written by a worker");
+	}
+	if (left == 0)
+		weir_task_queue(&s->loop->ctx, &s->more);
+	if (s->busy || left == 0) {
+		carry->next = WEIR_CARRY_FULL;
+		return 0;
+	}
+	if (carry->max > left)
+		carry->max = left;
+	start = uv_hrtime();
+	n = weir__path_move(s->loop, carry, v, WEIR_CARRY_FILE, s->target.fd);
+	s->slow = uv_hrtime() - start >= weir__file_slow_ns;
+	if (n < 0)
+		discard(s);
+	else
+		s->spent += (size_t)n;
+	return n;
+}
+
 static void run_more(struct weir_task *task)
 {
 	struct weir__file_sink *s =
@@ -314,6 +360,8 @@ static const struct weir_valve_ops sink_ops = {
 	.name = "file",
 	.drain = sink_drain,
 	.end = sink_end,
+	.carries = sink_carries,
+	.carry = sink_carry,
 };
 
 static void run_release(struct weir_task *task)

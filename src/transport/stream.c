@@ -11,12 +11,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "engine/loop_priv.h"
+#include "engine/path.h"
 
 /* How long a closed socket whose bytes have all gone waits for the peer's end, throwing
  * away what it still sends: closing with unread bytes would be a reset, which can take
@@ -31,13 +35,17 @@
 /* What a busy pipe is enlarged to: fewer bytes mean a change of process for each few. */
 #define PIPE_SIZE (1 << 20)
 
+/* A file that is longer than this is sent under a cork. */
+#define CORK_MIN ((size_t)64 << 10)
+
 struct port {
 	uv_poll_t poll;
 	int fd;
 	uint8_t armed; /* events that the poll handle watches */
-	bool keep; /* the descriptor is not ours */
-	bool open;
-	bool grown; /* enlarging the pipe was tried */
+	uint8_t kind;  /* enum weir_carry_kind; WEIR_CARRY_KINDS: none of them */
+	bool keep : 1; /* the descriptor is not ours */
+	bool open : 1;
+	bool grown : 1; /* enlarging the pipe was tried */
 };
 
 struct weir__stream {
@@ -52,6 +60,7 @@ struct weir__stream {
 	uint8_t handles;      /* poll handles not yet closed */
 	uint8_t hung;         /* see watch() */
 	int8_t rd_at, wr_at;  /* in `ports`; -1 without one; equal for a socket */
+	uint8_t unasked;      /* reads until the descriptor is offered again */
 	bool is_socket : 1;
 	bool resets : 1;
 	bool paused : 1;
@@ -60,6 +69,7 @@ struct weir__stream {
 	bool ended : 1;   /* and the source has ended with `end_why` */
 	bool closing : 1;
 	bool lingering : 1;
+	bool corked : 1;  /* short segments wait for more */
 	struct port ports[];
 };
 
@@ -260,49 +270,90 @@ static void adapt(struct weir__stream *s, bool filled, bool kept_up)
 		s->read_size *= 2;
 }
 
+/* Read once, and write that on.  False when that was enough for now. */
+static bool read_once(struct weir__stream *s, struct weir_consumer *c, size_t *total)
+{
+	/* The buffer first: its growth is charged, and leaves that much less room. */
+	size_t want;
+	unsigned char *data = weir__loop_scratch(loop_of(s), s->read_size, &want);
+	size_t room = weir_consumer_room(c);
+	ssize_t n;
+	int rc;
+
+	if (room == 0 || !wants_read(s))
+		return false;
+	if (want > s->read_size)
+		want = s->read_size;
+	if (want > room)
+		want = room;
+	n = receive(s, data, want);
+	if (n < 0 && errno != EAGAIN)
+		source_failed(s, s->error ? s->error : -errno);
+	if (n == 0)
+		source_eof(s);
+	if (n <= 0)
+		return false;
+	*total += (size_t)n;
+	if ((size_t)n >= READ_MIN)
+		grow_pipe(s, rd(s));
+	rc = weir_consumer_write(c, data, (size_t)n);
+	if (rc < 0 && s->source.consumer)
+		weir__stream_source_end(s, rc);
+	adapt(s, (size_t)n == s->read_size,
+	      wants_read(s) && weir_consumer_room(s->source.consumer) >= room);
+	return (size_t)n == want;
+}
+
+/* The consumer may have the kernel move the bytes.  Returns what comes next. */
+static enum weir_carry_next offer(struct weir__stream *s, size_t *total)
+{
+	struct weir_carry carry = {
+		.fd = rd(s)->fd,
+		.kind = (enum weir_carry_kind)rd(s)->kind,
+		.offset = WEIR_CARRY_HERE,
+		.max = loop_of(s)->ctx.quantum - *total,
+	};
+	int64_t n;
+
+	if (carry.kind == WEIR_CARRY_KINDS || s->unasked > 0) {
+		s->unasked -= s->unasked > 0;
+		return WEIR_CARRY_WRITE;
+	}
+	n = weir_consumer_carry(s->source.consumer, &carry);
+	if (n < 0) {
+		if (s->source.consumer)
+			weir__stream_source_end(s, (int)n);
+		return WEIR_CARRY_FULL;
+	}
+	*total += (size_t)n;
+	if ((size_t)n >= READ_MIN)
+		grow_pipe(s, rd(s));
+	if (carry.next == WEIR_CARRY_END)
+		source_eof(s);
+	else if (carry.next == WEIR_CARRY_BROKEN)
+		source_failed(s, carry.error);
+	else if (carry.next == WEIR_CARRY_WRITE && !carry.soon)
+		s->unasked = WEIR__UNASKED;
+	return carry.next;
+}
+
 /* Read until there is no more, the consumer has enough, or the turn is over. */
 static void read_some(struct weir__stream *s)
 {
 	for (size_t total = 0; wants_read(s) && total < loop_of(s)->ctx.quantum; ) {
 		struct weir_consumer *c = s->source.consumer;
-		/* The buffer first: its growth is charged, and leaves that much less room. */
-		size_t want;
-		unsigned char *data = weir__loop_scratch(loop_of(s), s->read_size, &want);
-		size_t room = weir_consumer_room(c);
-		ssize_t n;
-		int rc;
+		enum weir_carry_next next = offer(s, &total);
 
-		if (room == 0 || !wants_read(s))
+		if (next == WEIR_CARRY_MORE)
+			continue;
+		if (next != WEIR_CARRY_WRITE || !wants_read(s))
 			return;
-		if (want > s->read_size)
-			want = s->read_size;
-		if (want > room)
-			want = room;
-		n = receive(s, data, want);
-		if (n < 0) {
-			if (errno != EAGAIN)
-				source_failed(s, s->error ? s->error : -errno);
-			return;
-		}
-		if (n == 0) {
-			source_eof(s);
-			return;
-		}
-		total += (size_t)n;
-		if ((size_t)n >= READ_MIN)
-			grow_pipe(s, rd(s));
-		rc = weir_consumer_write(c, data, (size_t)n);
-		if (rc < 0 && s->source.consumer)
-			weir__stream_source_end(s, rc);
-		adapt(s, (size_t)n == s->read_size,
-		      wants_read(s) && weir_consumer_room(s->source.consumer) >= room);
-		if ((size_t)n < want)
+		if (!read_once(s, c, &total))
 			return;
 	}
 }
 
-/* Start and resume. */
-static void source_flow(struct weir_producer *p)
+static void source_resume(struct weir_producer *p)
 {
 	struct weir__stream *s = stream_from_source(p);
 
@@ -311,6 +362,12 @@ static void source_flow(struct weir_producer *p)
 		weir_producer_end(p, s->end_why);
 	else
 		watch(s, rd(s));
+}
+
+static void source_start(struct weir_producer *p)
+{
+	stream_from_source(p)->unasked = 0;
+	source_resume(p);
 }
 
 static void source_pause(struct weir_producer *p)
@@ -335,9 +392,9 @@ static void source_stop(struct weir_producer *p, int why)
 
 static const struct weir_producer_ops source_ops = {
 	.name = "stream",
-	.start = source_flow,
+	.start = source_start,
 	.pause = source_pause,
-	.resume = source_flow,
+	.resume = source_resume,
 	.stop = source_stop,
 };
 
@@ -371,6 +428,25 @@ static ssize_t transmit(const struct weir__stream *s, const struct weir_chunk *c
 			    : writev(fd, iov, (int)count);
 }
 
+/* Short segments wait for more while a file is sent, and no longer: TCP that sends each of
+ * them at once costs three times as much. */
+static void cork(struct weir__stream *s, bool on)
+{
+	int value = on;
+
+	if (s->corked == on || !s->resets)
+		return;
+	s->corked = on;
+	setsockopt(wr(s)->fd, IPPROTO_TCP, TCP_CORK, &value, sizeof(value));
+}
+
+static void wait_for_room(struct weir__stream *s)
+{
+	grow_pipe(s, wr(s));
+	s->valve.blocked = true;
+	watch(s, wr(s));
+}
+
 static int64_t sink_drain(struct weir_valve *v, const struct weir_chunk *chunks, size_t count)
 {
 	struct weir__stream *s = stream_from_valve(v);
@@ -386,11 +462,36 @@ static int64_t sink_drain(struct weir_valve *v, const struct weir_chunk *chunks,
 		n = 0;
 	for (size_t i = 0; i < count; i++)
 		offered += chunks[i].len;
-	if ((size_t)n < offered) {
-		grow_pipe(s, wr(s));
-		v->blocked = true;
-		watch(s, wr(s));
-	}
+	if ((size_t)n < offered)
+		wait_for_room(s);
+	cork(s, false);
+	return n;
+}
+
+static bool sink_carries(struct weir_valve *v, struct weir_carry *carry)
+{
+	const struct weir__stream *s = stream_from_valve(v);
+
+	if (wr(s)->kind != WEIR_CARRY_KINDS)
+		return weir__path_serves(carry, (enum weir_carry_kind)wr(s)->kind);
+	weir_carry_refuse(carry, "device", "has to be written to");
+	return false;
+}
+
+static int64_t sink_carry(struct weir_valve *v, struct weir_carry *carry)
+{
+	struct weir__stream *s = stream_from_valve(v);
+	int64_t n;
+
+	if (carry->kind == WEIR_CARRY_FILE && !(carry->last && carry->max <= CORK_MIN))
+		cork(s, true);
+	n = weir__path_move(loop_of(s), carry, v, (enum weir_carry_kind)wr(s)->kind, wr(s)->fd);
+	if (n < 0)
+		return learn(s, (int)n);
+	if (carry->next == WEIR_CARRY_FULL)
+		wait_for_room(s);
+	else if (carry->next != WEIR_CARRY_MORE || (carry->last && (size_t)n == carry->max))
+		cork(s, false);
 	return n;
 }
 
@@ -433,6 +534,8 @@ static const struct weir_valve_ops sink_ops = {
 	.name = "stream",
 	.drain = sink_drain,
 	.end = sink_end,
+	.carries = sink_carries,
+	.carry = sink_carry,
 };
 
 /* ---- events ---- */
@@ -577,6 +680,15 @@ static const struct weir_transport_ops stream_ops = {
 	.describe = weir_transport_describe_kind,
 };
 
+static uint8_t kind_of(const struct weir__stream *s, int fd)
+{
+	struct stat st;
+
+	if (s->is_socket)
+		return WEIR_CARRY_SOCKET;
+	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) ? WEIR_CARRY_PIPE : WEIR_CARRY_KINDS;
+}
+
 static int open_port(struct weir__stream *s, struct port *port, int fd, bool keep)
 {
 	int rc = uv_poll_init(loop_of(s)->uv, &port->poll, fd);
@@ -585,6 +697,7 @@ static int open_port(struct weir__stream *s, struct port *port, int fd, bool kee
 		return rc;
 	port->poll.data = s;
 	port->fd = fd;
+	port->kind = kind_of(s, fd);
 	port->keep = keep;
 	port->open = true;
 	s->handles++;

@@ -436,7 +436,7 @@ static inline bool is_cold(const char *path, size_t len)
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	unsigned char here = 1;
 	void *map = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
-	bool cold = map != MAP_FAILED && mincore((char *)map + len / 2, 1, &here) == 0 && !(here & 1);
+	bool cold = map != MAP_FAILED && mincore((char *)map + len / 2 / 4096 * 4096, 1, &here) == 0 && !(here & 1);
 
 	if (map != MAP_FAILED)
 		munmap(map, len);
