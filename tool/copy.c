@@ -64,6 +64,7 @@ static int start_copy(struct job *job)
 		.idle_ns = app->o->idle_ns,
 		.stall_ns = app->o->stall_ns,
 		.total_ns = app->o->total_ns,
+		.paths = app->o->paths,
 		.on_done = on_copied,
 		.arg = job,
 	};

@@ -165,9 +165,9 @@ static void start(struct job *job)
 	if (!job->app->o->verbose)
 		return;
 	if (job->sides > 2)
-		line_print("path: copy, %zu sinks", job->sides - 1);
+		line_print("started, with %zu sinks", job->sides - 1);
 	else
-		line_print("path: copy");
+		line_print("started");
 }
 
 static void open_next(struct job *job)

@@ -165,6 +165,7 @@ static void judge_ways(struct job *job)
 		weir_join_outcome(job->join[i], &r->outcome[i]);
 		forgive_command(job, i);
 		weir_join_progress(job->join[i], &r->progress[i]);
+		weir_join_path(job->join[i], &r->path[i]);
 		if (r->progress[i].elapsed_ns > r->elapsed_ns)
 			r->elapsed_ns = r->progress[i].elapsed_ns;
 		if (r->outcome[i].end != WEIR_FINISHED)

@@ -28,7 +28,7 @@
 #define PEERS_DEFAULT 1024
 #define PEERS_MAX 1000000
 
-enum kind { FLAG, PROGRESS, SIZE, DURATION, COUNT, DIGEST };
+enum kind { FLAG, PROGRESS, SIZE, DURATION, COUNT, DIGEST, PATHS };
 
 struct spec {
 	const char *name;
@@ -66,6 +66,7 @@ static const struct spec specs[] = {
 	 "a number from 1 to 1000000"},
 	{"hash", 0, DIGEST, BOTH, AT(hash), 0, 0,
 	 "the name of a digest, such as sha256, sha512 or blake2b512; at most 8 of them"},
+	{"path", 0, PATHS, BOTH, AT(paths), 0, 0, "fastest, copy or kernel"},
 	{"append", 0, FLAG, COMMAND_COPY, AT(append), 0, 0, NULL},
 	{"progress", 0, PROGRESS, BOTH, WHEN_ALWAYS, 0, 0, NULL},
 	{"no-progress", 0, PROGRESS, BOTH, WHEN_NEVER, 0, 0, NULL},
@@ -109,6 +110,23 @@ static int add_digest(struct options *o, const char *name)
 	return 0;
 }
 
+static int set_paths(struct options *o, const char *name)
+{
+	static const char *const names[] = {
+		[WEIR_PATHS_FASTEST] = "fastest",
+		[WEIR_PATHS_COPY] = "copy",
+		[WEIR_PATHS_KERNEL] = "kernel",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(names[i], name) == 0) {
+			o->paths = (enum weir_paths)i;
+			return 0;
+		}
+	}
+	return -1;
+}
+
 /* Put the value of `text` into the options. */
 static int parse_value(struct options *o, const struct spec *spec, const char *text)
 {
@@ -117,6 +135,8 @@ static int parse_value(struct options *o, const struct spec *spec, const char *t
 
 	if (spec->kind == DIGEST)
 		return add_digest(o, text);
+	if (spec->kind == PATHS)
+		return set_paths(o, text);
 	switch (spec->kind) {
 	case SIZE:
 		rc = weir_size_parse(text, &n);

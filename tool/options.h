@@ -11,6 +11,7 @@
 
 #include "policy.h"
 #include "weir/endpoint.h"
+#include "weir/join.h"
 
 enum command {
 	COMMAND_NONE,
@@ -40,6 +41,7 @@ struct options {
 	uint64_t max_peers;
 	const char *hash[HASHES_MAX]; /* names of digests, each once */
 	size_t hashes;
+	enum weir_paths paths;
 	enum when progress;
 	bool append, json, verbose, many, help;
 };

@@ -18,6 +18,7 @@ static int start_relay(struct job *job)
 		.idle_ns = app->o->idle_ns,
 		.stall_ns = app->o->stall_ns,
 		.total_ns = app->o->total_ns,
+		.paths = app->o->paths,
 		.linger_ns = app->o->linger_ns,
 		.on_done = on_relay_done,
 		.arg = job,

@@ -202,6 +202,25 @@ static void summarise_way(const struct result *r, int way, const char *peer)
 	line_end(&line);
 }
 
+/* "path: splice, 1.00 GB of 1.02 GB", "path: copy, since throttle must see the bytes" */
+static void summarise_path(const struct result *r, int way, const char *peer)
+{
+	const struct weir_path_state *path = &r->path[way];
+	char carried[TEXT_MAX], all[TEXT_MAX];
+	struct line line;
+
+	begin(&line, peer);
+	if (r->kind->ways == 2)
+		fprintf(line.out, "%s: ", way_names[way]);
+	fprintf(line.out, "path: %s", weir_path_name(path->path));
+	if (path->carried)
+		fprintf(line.out, ", %s of %s", text_bytes(carried, (double)path->carried),
+			text_bytes(all, (double)r->progress[way].in));
+	else if (path->who)
+		fprintf(line.out, ", since %s %s", path->who, path->why);
+	line_end(&line);
+}
+
 static void summarise_sink(const struct app *app, size_t side, const struct sink_result *s,
 			   const char *peer)
 {
@@ -223,8 +242,10 @@ static void summarise(const struct app *app, const struct result *r, const char 
 	char drained[TEXT_MAX];
 	uint64_t back = 0;
 
-	for (int i = 0; r->started && i < r->kind->ways; i++)
+	for (int i = 0; r->started && i < r->kind->ways; i++) {
 		summarise_way(r, i, peer);
+		summarise_path(r, i, peer);
+	}
 	for (size_t i = 0; r->sinks && i + 1 < app->o->ends; i++) {
 		back += r->sinks[i].drained;
 		if (options_fan_out(app->o))

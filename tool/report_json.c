@@ -12,6 +12,19 @@ static double seconds(uint64_t ns)
 	return (double)ns / 1e9;
 }
 
+static void write_path(struct json *j, const struct weir_path_state *path)
+{
+	char why[128] = "";
+
+	if (path->who)
+		snprintf(why, sizeof(why), "%s %s", path->who, path->why);
+	json_open(j, "path");
+	json_string(j, "name", weir_path_name(path->path));
+	json_count(j, "bytes", path->carried);
+	json_string(j, "why_copied", *why ? why : NULL);
+	json_close(j);
+}
+
 static void write_moved(struct json *j, const struct result *r, int way)
 {
 	const struct weir_progress *p = &r->progress[way];
@@ -26,6 +39,7 @@ static void write_moved(struct json *j, const struct result *r, int way)
 	for (int i = 0; i < WEIR_CAUSES; i++)
 		json_number(j, weir_cause_name(i), seconds(p->held_ns[i]));
 	json_close(j);
+	write_path(j, &r->path[way]);
 }
 
 /* `d` is NULL when there are none to tell. */

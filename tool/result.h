@@ -47,6 +47,7 @@ struct result {
 	char text[CAUSE_TEXT_MAX];      /* "" when finished */
 	struct weir_outcome outcome[2]; /* of each direction */
 	struct weir_progress progress[2];
+	struct weir_path_state path[2];
 	const struct digests *digests[2]; /* of each direction; NULL unless finished, with --hash */
 	int digest_rc;                    /* with which a digest failed, or 0 */
 	const char *digest_name;

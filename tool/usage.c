@@ -41,6 +41,7 @@
 	"      --high SIZE          pause the source when the sink holds this much (64Ki)\n" \
 	"      --low SIZE           let it go when the sink holds this little (16Ki)\n"    \
 	"      --budget SIZE        memory for bytes on their way, in all (256Mi)\n"       \
+	"      --path PATHS         fastest, copy or kernel: how bytes may move (fastest)\n"     \
 	"      --idle-timeout TIME  give up when nothing comes for so long\n"                  \
 	"      --stall-timeout TIME give up when the sink takes nothing for so long\n"         \
 	"      --timeout TIME       give up when it is not done after so long\n"

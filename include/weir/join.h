@@ -48,7 +48,7 @@ enum weir_paths {
 };
 
 struct weir_path_state {
-	enum weir_path path; /* the last one that was taken */
+	enum weir_path path; /* the last way by which the kernel moved bytes, if it has */
 	uint64_t carried;    /* bytes that did not go by copying */
 	/* Why the last bytes that were copied did not go faster: who wanted it so ("throttle"),
 	 * and why ("must see the bytes"); both NULL if nobody was asked.  Static storage. */

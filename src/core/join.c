@@ -345,7 +345,6 @@ static int64_t front_carry(struct weir_consumer *c, struct weir_carry *carry)
 		passed(j, (size_t)n, 0);
 	}
 	if (n >= 0 && carry->next == WEIR_CARRY_WRITE) {
-		j->path = WEIR_PATH_COPY;
 		j->copy_who = carry->who;
 		j->copy_why = carry->why;
 	}

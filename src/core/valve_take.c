@@ -301,6 +301,14 @@ static int64_t carried(struct weir_valve *v, struct weir_carry *carry, uint64_t 
 	return n;
 }
 
+/* Who it is to a user: the kind of consumer, which may be more than a valve. */
+static const char *name_of(const struct weir_valve *v)
+{
+	const struct weir_consumer_ops *ops = v->base.ops;
+
+	return ops == &weir_valve_consumer_ops ? v->ops->name : ops->name;
+}
+
 int64_t weir__valve_carry(struct weir_consumer *c, struct weir_carry *carry)
 {
 	struct weir_valve *v = (struct weir_valve *)c;
@@ -310,7 +318,7 @@ int64_t weir__valve_carry(struct weir_consumer *c, struct weir_carry *carry)
 	if (!weir__valve_accepts(v))
 		return WEIR_ECLOSED;
 	if (!v->ops->carry || v->twisted)
-		return weir_carry_refuse(carry, v->ops->name, "must see the bytes");
+		return weir_carry_refuse(carry, name_of(v), "must see the bytes");
 	if (!v->ops->carries(v, carry))
 		return 0;
 	if (v->queue.bytes || v->blocked || v->draining) {

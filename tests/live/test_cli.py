@@ -22,7 +22,7 @@ WEIR = os.environ.get("WEIR")
 SRC = os.environ.get("WEIR_SRC") or os.path.join(os.path.dirname(__file__), "..", "..")
 LIMIT = 60  # seconds after which anything has hung
 OPTIONS = ["--rate", "--burst", "--high", "--low", "--budget", "--idle-timeout",
-           "--stall-timeout", "--timeout", "--json", "--progress", "--no-progress", "--many",
+           "--path", "--stall-timeout", "--timeout", "--json", "--progress", "--no-progress", "--many",
            "--max-peers", "--hash", "--verbose", "--help"]
 ENDPOINTS = ["file:", "tcp://", "tcp-listen://", "unix:", "unix-listen:", "exec:", "null:",
              "zero:", "random:"]
@@ -305,6 +305,7 @@ class Usage(Case):
             (["copy", "in", "out", "--idle-timeout", "5x"], b"--idle-timeout 5x: expected"),
             (["copy", "in", "out", "--idle-timeout", "s"], b"--idle-timeout s: expected"),
             (["copy", "in", "out", "--idle-timeout", "1."], b"--idle-timeout 1.: expected"),
+            (["copy", "in", "out", "--path", "slow"], b"--path slow: expected fastest, copy or k"),
             (["copy", "in", "out", "--stall-timeout", "0"], b"--stall-timeout 0: expected a d"),
             (["relay", "-", "tcp://h:1", "--timeout", "x"], b"--timeout x: expected a duration"),
             (["copy", "in", "out", "--max-peers", "3"], b"--max-peers: expected --many"),
@@ -450,7 +451,7 @@ class Copy(Case):
         server = self.server(serve)
         self.write("in", b"x" * 1000)
         weir = self.start("copy", "-v", "in", server.url())
-        weir.said(rb"(path: copy)")
+        weir.said(rb"(weir: started)")
         ended.set()
         self.assertEqual(weir.wait(), 2)
         self.assertRegex(weir.stderr, rb"weir: sink tcp://\S+: .* at byte \d+\n$")
@@ -590,7 +591,7 @@ class Signals(Case):
     def test_an_ignored_hangup_stays_ignored(self):
         weir = self.start("copy", "-v", "-", "-", stdin=subprocess.PIPE,
                           preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
-        weir.said(rb"(path: copy)")
+        weir.said(rb"(weir: started)")
         weir.signal(signal.SIGHUP)
         self.assertEqual(weir.popen.communicate(b"abc", LIMIT)[0], b"abc")
         self.assertEqual(weir.popen.returncode, 0)
@@ -689,7 +690,7 @@ class Json(Case):
 
     def test_an_interrupted_copy(self):
         weir = self.start("copy", "--json", "-v", "zero:", "null:")
-        weir.said(rb"(path: copy)")
+        weir.said(rb"(weir: started)")
         weir.signal(signal.SIGINT)
         out = weir.popen.stdout.read()
         self.assertEqual(weir.wait(), 130)
@@ -820,7 +821,7 @@ class Relay(Case):
     def test_a_signal_ends_a_relay(self):
         server = self.server(read_all)
         weir = self.start("relay", "-v", "-", server.url(), stdin=subprocess.PIPE)
-        weir.said(rb"(path: copy)")
+        weir.said(rb"(weir: started)")
         weir.signal(signal.SIGTERM)
         self.assertEqual(weir.wait(), 143)
         self.assertIn(b"stopped by SIGTERM at byte 0 left to right and 0 right to left\n",
@@ -1099,9 +1100,25 @@ class Verbose(Case):
         done = self.run_weir("copy", "-v", "--rate", "500k", "--burst", "5k", "in", "out")
         self.assertEqual(done.returncode, 0)
         for part in (b"weir: opened source file in, 100000 bytes\n", b"weir: opened sink file out",
-                     b"weir: path: copy\n", b"weir: finished: 100.0 kB in 0.", b"by the rate limit",
+                     b"weir: started\n", b"weir: finished: 100.0 kB in 0.", b"by the rate limit",
+                     b"weir: path: copy, since throttle must see the bytes\n",
                      b"weir: peak memory "):
             self.assertIn(part, done.stderr)
+
+    def test_it_says_which_way_the_bytes_went(self):
+        self.write("in", b"x" * 300000)
+        for paths, name, carried in (("fastest", "copy_file_range", 300000), ("copy", "copy", 0),
+                                     ("kernel", "copy_file_range", 300000)):
+            done = self.run_weir("copy", "--path", paths, "-v", "--json", "in", "out")
+            self.assertEqual(done.returncode, 0)
+            path = json.loads(done.stdout)["path"]
+            if path["why_copied"] == "kernel cannot move these bytes by itself":
+                self.skipTest("a file system without copy_file_range")
+            self.assertEqual((path["name"], path["bytes"]), (name, carried))
+            self.assertEqual(path["why_copied"], None if carried else "join was told to copy")
+            self.assertIn(b"weir: path: " + name.encode(), done.stderr)
+        done = self.run_weir("copy", "--hash", "sha256", "--json", "in", "out")
+        self.assertEqual(json.loads(done.stdout)["path"]["why_copied"], "tap must see the bytes")
 
 
 if __name__ == "__main__":

@@ -554,7 +554,7 @@ class Told(FanOut):
                      'opened sink null: drop when 4.0 MB behind, in records that end in 0x1e\n',
                      'opened sink null: detach after it has held everybody for 1.500 s\n',
                      'opened sink null: spill when 1.0 MB behind, at most 1.0 GB to a file in /tmp\n',
-                     'path: copy, 4 sinks\n',
+                     'started, with 4 sinks\n', 'path: copy\n',
                      'sink null:: finished: 9 B; it held everybody for 0.000 s\n'):
             self.assertIn(part, result.err)
         # No more than the budget allows.

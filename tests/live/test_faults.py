@@ -207,7 +207,7 @@ class CopyResets(Faults):
         to.result()
 
     def test_source_resets_while_it_is_paused(self):
-        data, was_reset = pattern(4 * Mi), threading.Event()
+        data, was_reset = pattern(64 * Mi), threading.Event() # more than a pipe holds by reference
         reading, writing = os.pipe()
         self.addCleanup(os.close, reading)
 

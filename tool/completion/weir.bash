@@ -5,7 +5,7 @@ _weir()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev= command=${COMP_WORDS[1]-}
 	local options="--rate --burst --high --low --budget --idle-timeout --stall-timeout
-		--timeout --progress --no-progress --json --many --max-peers --hash --verbose --help"
+		--path --timeout --progress --no-progress --json --many --max-peers --hash --verbose --help"
 	local schemes="file: tcp:// tcp-listen:// unix: unix-listen: exec:"
 
 	COMPREPLY=()
@@ -38,6 +38,10 @@ _weir()
 	case $prev in
 	--rate | --burst | --high | --low | --budget | --idle-timeout | --stall-timeout | \
 		--timeout | --linger | --max-peers)
+		return
+		;;
+	--path)
+		mapfile -t COMPREPLY < <(compgen -W "fastest copy kernel" -- "$cur")
 		return
 		;;
 	--hash)
