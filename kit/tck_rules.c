@@ -59,7 +59,7 @@ static const char *no_stall(const struct facts *f)
 		return "what lies outside holds bytes too";
 	if (!f->source && !f->s->take)
 		return "its far side cannot stand still";
-	return !f->s->numbers.limit || f->s->numbers.limit >= 8192
+	return !f->s->numbers.limit || f->s->numbers.limit >= 65536
 		       ? NULL
 		       : "it takes too few bytes to measure";
 }
