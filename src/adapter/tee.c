@@ -70,15 +70,18 @@ static void free_branch(struct weir_branch *b)
 		}
 	}
 	weir_task_cancel(&b->task);
+	if (!b->gone)
+		weir_consumer_unwatch_end(b->consumer, &b->watch);
 	free(b);
 }
 
-/* What its consumer has handed on of the tee's bytes. */
+/* What its consumer has handed on of the tee's bytes.  One that is failed while it hands some
+ * on counts them after that, so the branch may be over before its consumer has ended. */
 static uint64_t branch_out(const struct weir_branch *b)
 {
 	struct weir_consumer_state s;
 
-	if (b->over)
+	if (b->gone)
 		return b->out;
 	weir_consumer_state(b->consumer, &s);
 	return s.out > b->base ? s.out - b->base : 0;
@@ -91,12 +94,10 @@ static void close_branch(struct weir_branch *b, int why)
 
 	if (b->over)
 		return;
-	b->out = branch_out(b);
 	b->over = true;
 	b->why = why;
 	note_blocking(b);
 	weir_timer_cancel(t->front.ctx, &b->timer);
-	weir_consumer_unwatch_end(b->consumer, &b->watch);
 	weir__queue_clear(&b->backlog);
 	weir__queue_clear(&b->waiting);
 	weir_block_unref(b->buffer);
@@ -118,6 +119,8 @@ static void on_consumer_end(void *arg, int why)
 {
 	struct weir_branch *b = arg;
 
+	b->out = branch_out(b);
+	b->gone = true;
 	close_branch(b, why == 0 && !b->ending ? WEIR_ECLOSED : why);
 }
 

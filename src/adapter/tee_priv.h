@@ -19,7 +19,7 @@ struct weir_branch {
 	struct weir_timer timer; /* DETACH by time */
 	uint64_t begin;          /* bytes that the tee had offered when it was added */
 	uint64_t base;           /* bytes that the consumer had accepted before */
-	uint64_t in, out;        /* `out` once it is over */
+	uint64_t in, out;        /* `out` once it is gone */
 	uint64_t dropped, spilled;
 	struct weir_block *buffer; /* SPILL: for what is fetched */
 	size_t fetched, fetched_at; /* bytes in it, and those that have gone */
@@ -33,6 +33,7 @@ struct weir_branch {
 	bool ending;   /* no more bytes will come: it is finished behind its last */
 	bool told;     /* its consumer has been finished */
 	bool over;     /* its consumer has ended, or gets no more */
+	bool gone;     /* its consumer has ended */
 	bool removed;  /* freed when it is over */
 };
 

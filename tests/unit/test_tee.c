@@ -420,6 +420,30 @@ static void test_a_failure_from_inside_the_finish_of_a_branch_fails_the_others(v
 	}
 }
 
+static void fail_from_the_drain(struct sink *s)
+{
+	weir_consumer_fail(weir_tee_sink(s->arg), -EIO);
+}
+
+static void test_what_is_taken_while_the_tee_is_failed_was_handed_on(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	open_rig(&r);
+	add(&r, 0, NULL);
+	r.sink[0].window = 0;
+	pour(&r, 1000, 2);
+	world_run(&r.w);
+	r.sink[0].on_drain = fail_from_the_drain;
+	r.sink[0].arg = r.tee;
+	sink_take(&r.sink[0], 1200);
+	assert_int_equal(r.sink[0].got, 1200);
+	assert_int_equal(state_of(&r, 0).out, 1200);
+	assert_int_equal(front_of(&r).out, 1200);
+	close_rig(&r);
+}
+
 static void test_the_empty_stream_finishes_every_branch(void **state)
 {
 	struct rig r;
@@ -637,6 +661,7 @@ int main(void)
 		cmocka_unit_test(test_a_failure_of_the_source_fails_every_branch),
 		cmocka_unit_test(test_a_failure_after_the_finish_fails_the_branches_that_have_not_ended),
 		cmocka_unit_test(test_a_failure_from_inside_the_finish_of_a_branch_fails_the_others),
+		cmocka_unit_test(test_what_is_taken_while_the_tee_is_failed_was_handed_on),
 		cmocka_unit_test(test_the_empty_stream_finishes_every_branch),
 		cmocka_unit_test(test_a_branch_comes_and_goes_in_mid_stream),
 		cmocka_unit_test(test_without_a_branch_the_producer_is_held),
