@@ -26,7 +26,7 @@ void weir_tck_fill(void *out, size_t len, uint64_t offset)
 		bytes[i] = pattern(offset + i);
 }
 
-static void fill(const struct weir_tck *t, unsigned char *out, size_t len, uint64_t offset)
+void weir__tck_fill(const struct weir_tck *t, unsigned char *out, size_t len, uint64_t offset)
 {
 	const struct weir_tck_subject *s = t->subject;
 
@@ -40,7 +40,7 @@ static void fill(const struct weir_tck *t, unsigned char *out, size_t len, uint6
 
 /* ---- what comes out ---- */
 
-static unsigned char byte_due(const struct weir_tck *t, uint64_t offset)
+unsigned char weir__tck_byte_due(const struct weir_tck *t, uint64_t offset)
 {
 	const struct weir_tck_subject *s = t->subject;
 
@@ -51,7 +51,7 @@ static unsigned char byte_due(const struct weir_tck *t, uint64_t offset)
 
 static void look_at_byte(struct weir_tck *t, uint64_t offset, unsigned char byte)
 {
-	unsigned char due = byte_due(t, offset);
+	unsigned char due = weir__tck_byte_due(t, offset);
 
 	if (byte == due)
 		return;
@@ -67,6 +67,7 @@ void weir_tck_out(struct weir_tck *t, const void *data, size_t len)
 
 	weir__tck_look_at_thread(t);
 	weir__tck_look_at_stack(t);
+	t->all_out += len;
 	if (len == 0 || t->quiet)
 		return;
 	weir__tck_holds(t, END_1, !t->far_ended, "bytes come out after the end");
@@ -323,7 +324,7 @@ static void feed(struct weir_tck *t, uint64_t len)
 	buf = malloc((size_t)len);
 	if (!buf)
 		return;
-	fill(t, buf, (size_t)len, t->next);
+	weir__tck_fill(t, buf, (size_t)len, t->next);
 	if (t->behind.paused)
 		weir__tck_holds(t, FLOW_2, true, "%s", ""); /* and must not write them on */
 	t->next += len;
@@ -382,7 +383,7 @@ void weir__tck_write(struct weir_tck *t, uint64_t len, bool give)
 	buf = malloc((size_t)len);
 	if (!buf)
 		return;
-	fill(t, buf, (size_t)len, at);
+	weir__tck_fill(t, buf, (size_t)len, at);
 	t->next += len;
 	t->in += len; /* it may all come out, and end, before the call returns */
 	if (s) {

@@ -19,6 +19,8 @@
  *   tck_random.c  drawing a schedule, and making one shorter
  *   tck_cost.c    MEM-5
  *   tck_check.h   checks of several flows, of time, and more, and their files
+ *   tck_party.c   several producers and consumers at once, for the checks that follow
+ *   tck_fan.c     FAN-1 to FAN-5
  */
 #include "weir/impl/valve.h"
 #include "weir/impl/wrap.h"
@@ -252,6 +254,7 @@ struct weir_tck {
 	uint64_t next;      /* offset of the next byte that is written */
 	uint64_t in;        /* bytes accepted */
 	uint64_t got;       /* bytes that came out of the far side */
+	uint64_t all_out;   /* and those that nobody looked at */
 	uint64_t excess;    /* accepted, though it had asked for none */
 	size_t biggest;     /* write that was accepted */
 	uint64_t window;    /* bytes that the far side takes, of a subject without a source */
@@ -334,6 +337,10 @@ struct tck_source *weir__tck_registered(struct weir_tck *t);
 
 /* Whether the subject's sink must refuse bytes and producers now. */
 bool weir__tck_closed(const struct weir_tck *t);
+
+/* The bytes to be written from `offset` on; the one that comes out there. */
+void weir__tck_fill(const struct weir_tck *t, unsigned char *out, size_t len, uint64_t offset);
+unsigned char weir__tck_byte_due(const struct weir_tck *t, uint64_t offset);
 
 /* ---- tck_source.c ---- */
 
@@ -446,5 +453,15 @@ void weir__tck_watch(struct weir_tck *t);
 /* ---- tck_cost.c ---- */
 
 int weir__tck_check_cost(struct weir_tck *t, const struct facts *f, const char **calls);
+
+/* ---- tck_fan.c: when these do not apply, and their checks ---- */
+
+#define PARTY_RULES(X) X(fan_1) X(fan_2) X(fan_3) X(fan_4) X(fan_5)
+
+#define PARTY_RULE(name)                                                                      \
+	const char *weir__tck_lacks_##name(const struct facts *f);                             \
+	int weir__tck_check_##name(struct weir_tck *t, const struct facts *f, const char **calls);
+PARTY_RULES(PARTY_RULE)
+#undef PARTY_RULE
 
 #endif

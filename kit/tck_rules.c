@@ -301,6 +301,11 @@ static const struct {
 	[OBS_2] = {.lacks = weir__tck_no_blame, .check = weir__tck_check_blame},
 	[OBS_3] = {.lacks = weir__tck_no_watch, .check = weir__tck_check_watch},
 	[DUR_1] = {.lacks = weir__tck_no_crash, .check = weir__tck_check_crash},
+	[FAN_1] = {.lacks = weir__tck_lacks_fan_1, .check = weir__tck_check_fan_1},
+	[FAN_2] = {.lacks = weir__tck_lacks_fan_2, .check = weir__tck_check_fan_2},
+	[FAN_3] = {.lacks = weir__tck_lacks_fan_3, .check = weir__tck_check_fan_3},
+	[FAN_4] = {.lacks = weir__tck_lacks_fan_4, .check = weir__tck_check_fan_4},
+	[FAN_5] = {.lacks = weir__tck_lacks_fan_5, .check = weir__tck_check_fan_5},
 	[OBS_1] = {.lacks = no_account, .schedules = SCHEDULES("take 0, register push, write high, take 1, turn, write 5, take all, play",
 				      "take 10, give 100, turn, fail")},
 };

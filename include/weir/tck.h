@@ -67,7 +67,14 @@ struct weir_tck_numbers {
 	uint64_t finish_wait_ns;  /* a finish waits so long for the producer; 0: does not say;
 	                             WEIR_NEVER: without a deadline */
 	uint64_t length;          /* what a source without `feed` gives; WEIR_TCK_NO_LENGTH */
-	uint64_t bytes_per_s, burst; /* of a limit on the rate */
+	uint64_t bytes_per_s, burst; /* of a limit on the rate: of all flows together, if there
+	                                are `more` */
+	uint64_t min_share;       /* bytes per second that each of them has in any case; 0: none */
+	size_t window;            /* bytes of a flow that are under way to a far end which takes
+	                             none, beside those in its sink; 0: unknown */
+	unsigned policies;        /* of branches: a set of 1 << enum weir_tck_policy */
+	uint64_t detach_ns;       /* WEIR_TCK_DETACH_LATE: after holding everybody for so long */
+	uint64_t store;           /* WEIR_TCK_SPILL: bytes that the store has room for */
 	/* Times after which it ends a flow: never early, and at most an eighth late.  `total_ns`
 	 * should be eight times the others, or only itself is checked. */
 	uint64_t idle_ns, stall_ns, linger_ns, total_ns;
@@ -89,6 +96,17 @@ struct weir_tck_traits {
 	bool tells_close;  /* it calls weir_tck_closed() */
 	bool overtakes;    /* a failure overtakes the bytes that lie inside: a relay, say, not a
 	                      connection */
+};
+
+/* What a branch does that cannot keep up; weir/tee.h says more. */
+enum weir_tck_policy {
+	WEIR_TCK_BLOCK,        /* holds everybody */
+	WEIR_TCK_DROP,         /* loses whole writes, once it is `behind` bytes behind */
+	WEIR_TCK_DROP_RECORDS, /* the same, and whole lines: what ends with '\n' */
+	WEIR_TCK_DETACH,       /* is failed, once it is more than `behind` bytes behind */
+	WEIR_TCK_DETACH_LATE,  /* is failed, once it has held everybody for `detach_ns` on end */
+	WEIR_TCK_SPILL,        /* over `behind`, what it is behind by is stored elsewhere; holds
+	                          everybody when the store is full */
 };
 
 struct weir_tck_subject {
@@ -143,20 +161,27 @@ struct weir_tck_subject {
 	 * if there is no such path. */
 	bool (*set_path)(void *self, unsigned path);
 
-	/* Change the rate. */
+	/* Change the rate; neither number is 0. */
 	void (*set_rate)(void *self, uint64_t bytes_per_s, uint64_t burst);
 
 	/* One more flow through the same thing: a stream of a connection, a member of a group.
 	 * Returns 0 or a negative code. */
 	int (*more)(void *self, struct weir_tck_flow *out);
 
-	/* Let go of a flow that `more` made, without an end. */
+	/* Let go of a flow that `more` made, without an end: who is registered with its sink is
+	 * stopped, the consumer of its source failed. */
 	void (*drop)(void *self, struct weir_tck_flow *flow);
 
-	/* Add a consumer that gets a copy of what is written.  `behind`: bytes that it may be
-	 * behind before `policy` (the subject's own numbers) acts; `out` names it for the next
-	 * two.  Returns 0 or a negative code. */
-	int (*branch)(void *self, struct weir_consumer *c, int policy, size_t behind, void **out);
+	/* Set the window of credit of the flows that are made from now on, 1 to 2^31-1 bytes.
+	 * Returns 0 or a negative code. */
+	int (*set_window)(void *self, size_t window);
+
+	/* Add a consumer that gets a copy of what is written; the subject's own far side, if it
+	 * has one, is a branch that blocks.  `behind`: bytes that it may be behind before the
+	 * policy acts; `out` names it for the next two.  Returns 0 or a negative code. */
+	int (*branch)(void *self, struct weir_consumer *c, enum weir_tck_policy policy,
+		      size_t behind, void **out);
+	/* Bytes that its policy has cost it; whether it has ended, and with which code. */
 	uint64_t (*branch_dropped)(void *self, void *branch);
 	bool (*branch_ended)(void *self, void *branch, int *why);
 
