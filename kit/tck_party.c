@@ -126,16 +126,35 @@ static bool pour(struct tck_party *p, struct tck_feed *feed)
 	return taken > 0;
 }
 
+static void end(struct tck_party *p, struct tck_feed *feed)
+{
+	feed->ends = false;
+	weir_producer_end(&feed->base, 0);
+	if (!p->t->made.flow.sink && p->f->s->feed_end)
+		p->f->s->feed_end(p->t->made.self, 0);
+}
+
+static bool pump_one(struct tck_party *p, struct tck_feed *feed)
+{
+	bool any = false;
+
+	for (int k = 0; k < WRITES_A_TURN; k++) {
+		if (p->t->made.flow.sink ? !write_some(feed) : !pour(p, feed))
+			break;
+		any = true;
+	}
+	if (feed->ends && !feed->supply)
+		end(p, feed);
+	return any;
+}
+
 static bool pump(struct tck_party *p)
 {
 	bool any = false;
 
 	for (unsigned i = 0; i < PARTY_MAX; i++)
-		for (int k = 0; p->feed[i].here && k < WRITES_A_TURN; k++) {
-			if (p->t->made.flow.sink ? !write_some(&p->feed[i]) : !pour(p, &p->feed[i]))
-				break;
-			any = true;
-		}
+		if (p->feed[i].here)
+			any |= pump_one(p, &p->feed[i]);
 	return any;
 }
 
@@ -345,6 +364,13 @@ void weir__tck_party_run(struct tck_party *p, uint64_t time)
 		move_clock(p, time);
 		weir__tck_party_settle(p);
 	}
+}
+
+void weir__tck_party_jump(struct tck_party *p, uint64_t time)
+{
+	weir__tck_party_settle(p);
+	move_clock(p, time);
+	weir__tck_party_settle(p);
 }
 
 static bool waits(const struct tck_party *p)

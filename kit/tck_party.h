@@ -21,6 +21,7 @@ struct tck_feed {
 	size_t chunk;    /* bytes of a write */
 	bool here;       /* it was opened */
 	bool gives;      /* chunks with an owner, each a block of its own */
+	bool ends;       /* with its supply */
 	bool paused;
 	unsigned pauses, stops;
 	int why;         /* of the stop, or of a write that was refused for good */
@@ -86,7 +87,10 @@ void weir__tck_party_settle(struct tck_party *p);
 /* The same, and the kit's clock goes on to `time`, from deadline to deadline. */
 void weir__tck_party_run(struct tck_party *p, uint64_t time);
 
-/* The same, until all consumers that take all have got what their producers have, or nothing
+/* The kit's clock is at `time`, as when a loop was late: no deadline before was kept. */
+void weir__tck_party_jump(struct tck_party *p, uint64_t time);
+
+/* As weir__tck_party_run(), until all consumers that take all have got what their producers have, or nothing
  * will come any more.  Number i of the consumers is behind number i of the producers. */
 void weir__tck_party_play(struct tck_party *p);
 

@@ -306,6 +306,9 @@ static const struct {
 	[FAN_3] = {.lacks = weir__tck_lacks_fan_3, .check = weir__tck_check_fan_3},
 	[FAN_4] = {.lacks = weir__tck_lacks_fan_4, .check = weir__tck_check_fan_4},
 	[FAN_5] = {.lacks = weir__tck_lacks_fan_5, .check = weir__tck_check_fan_5},
+	[RATE_1] = {.lacks = weir__tck_lacks_rate_1, .check = weir__tck_check_rate_1},
+	[RATE_2] = {.lacks = weir__tck_lacks_rate_2, .check = weir__tck_check_rate_2},
+	[RATE_3] = {.lacks = weir__tck_lacks_rate_3, .check = weir__tck_check_rate_3},
 	[OBS_1] = {.lacks = no_account, .schedules = SCHEDULES("take 0, register push, write high, take 1, turn, write 5, take all, play",
 				      "take 10, give 100, turn, fail")},
 };
