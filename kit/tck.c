@@ -146,10 +146,9 @@ static int play(struct run *r, struct schedule *schedule)
 	return 0;
 }
 
-/* It may come upon a breach of another rule too, such as what is left at the end. */
-static int play_check(struct run *r, const struct rule_info *info)
+static int play_check(struct run *r, enum rule rule, const struct rule_info *info)
 {
-	struct finding *f;
+	struct finding *f = &r->findings[rule];
 	const char *calls = "";
 	int rc;
 
@@ -161,9 +160,8 @@ static int play_check(struct run *r, const struct rule_info *info)
 		return rc;
 	r->seen = r->t.seen;
 	f->lacks = r->t.lacks;
-	if (r->t.broken == NO_RULE || r->findings[r->t.broken].broken)
+	if (r->t.broken == NO_RULE || f->broken || r->findings[r->t.broken].broken)
 		return 0;
-	f = &r->findings[r->t.broken];
 	f->broken = true;
 	if (rule == r->t.broken)
 		snprintf(f->why, sizeof(f->why), "%s", r->t.why);
@@ -183,7 +181,7 @@ static int play_rule(struct run *r, enum rule rule, bool plain)
 	if (!is_wanted(r->options.ids, info.id) || (info.lacks && info.lacks(&r->facts)))
 		return 0;
 	if (info.check && plain)
-		rc = play_check(r, &info);
+		rc = play_check(r, rule, &info);
 	for (unsigned i = 0; rc == 0 && info.schedules && info.schedules[i]; i++) {
 		if (!weir__tck_parse(info.schedules[i], &r->facts.s->numbers, &schedule))
 			return -EINVAL;

@@ -109,7 +109,7 @@ static inline void proxy_stage_destroy(struct stage *s)
 
 PROXY_KIND(plain_proxy, "proxy", .buffering = false);
 PROXY_KIND(buffering_proxy, "buffering proxy", .buffering = true);
-PROXY_KIND(small_proxy, "small proxy", .buffering = true, .high = 3000, .low = 100, .limit = 9000);
+PROXY_KIND(small_proxy, "small proxy", .buffering = true, .high = 3000, .low = 100, .limit = 70000);
 PROXY_KIND(twisted_plain_proxy, "proxy, Twisted", .twisted = true);
 PROXY_KIND(twisted_buffering_proxy, "buffering proxy, Twisted", .twisted = true, .buffering = true);
 

@@ -41,7 +41,7 @@ static void test_a_proxy_keeps_the_contract(void **state)
 	const struct weir_tck_numbers small_numbers = {
 		.high = 3000,
 		.low = 100,
-		.limit = 9000,
+		.limit = 70000,
 		.finish_wait_ns = WEIR_FINISH_WAIT_DEFAULT,
 	};
 	struct weir_tck_subject subjects[] = {

@@ -14,7 +14,7 @@ static struct weir_tck_numbers whole(const struct chain_plan *plan)
 	};
 
 	if (plan->kinds[0] == &small_proxy_kind)
-		n.limit = 9000;
+		n.limit = 70000;
 	for (unsigned i = 0; plan->kinds[i]; i++)
 		n.hold += WEIR_HIGH_DEFAULT + WEIR_BLOCK_LARGE;
 	return n;
