@@ -21,6 +21,7 @@
  *   tck_check.h   checks of several flows, of time, and more, and their files
  *   tck_party.c   several producers and consumers at once, for the checks that follow
  *   tck_fan.c     FAN-1 to FAN-5
+ *   tck_mux.c     MUX-1 to MUX-4
  *   tck_rate.c    RATE-1 to RATE-3
  */
 #include "weir/impl/valve.h"
@@ -458,7 +459,7 @@ int weir__tck_check_cost(struct weir_tck *t, const struct facts *f, const char *
 /* ---- tck_fan.c, tck_rate.c: when these do not apply, and their checks ---- */
 
 #define PARTY_RULES(X) X(fan_1) X(fan_2) X(fan_3) X(fan_4) X(fan_5) \
-		       X(rate_1) X(rate_2) X(rate_3)
+		       X(rate_1) X(rate_2) X(rate_3) X(mux_1) X(mux_2) X(mux_3) X(mux_4)
 
 #define PARTY_RULE(name)                                                                      \
 	const char *weir__tck_lacks_##name(const struct facts *f);                             \

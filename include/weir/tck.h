@@ -70,8 +70,8 @@ struct weir_tck_numbers {
 	uint64_t bytes_per_s, burst; /* of a limit on the rate: of all flows together, if there
 	                                are `more` */
 	uint64_t min_share;       /* bytes per second that each of them has in any case; 0: none */
-	size_t window;            /* bytes of a flow that are under way to a far end which takes
-	                             none, beside those in its sink; 0: unknown */
+	size_t window;            /* of a multiplexer: bytes of a flow that are under way to a far
+	                             end which takes none, beside those in its sink; 0: it is none */
 	unsigned policies;        /* of branches: a set of 1 << enum weir_tck_policy */
 	uint64_t detach_ns;       /* WEIR_TCK_DETACH_LATE: after holding everybody for so long */
 	uint64_t store;           /* WEIR_TCK_SPILL: bytes that the store has room for */
