@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_TRANSPORT_STREAM_PRIV_H
+#define WEIR_TRANSPORT_STREAM_PRIV_H
+/*
+ * stream_priv.h -- between a stream and what moves its bytes.
+ *
+ *   stream.c       the ends, the closing, what the kernel tells of errors
+ *   stream_poll.c  descriptors that are polled, read and written
+ *
+ * One port is one descriptor; a socket has one for both directions, a pair of pipes two.
+ */
+#include <uv.h>
+
+#include "engine/loop_priv.h"
+#include "transport/stream.h"
+
+struct port {
+	int fd;
+	uint8_t armed;  /* the engine's: what it watches */
+	uint8_t kind;   /* enum weir_carry_kind; WEIR_CARRY_KINDS: none of them */
+	bool keep : 1;  /* the descriptor is not ours */
+	bool open : 1;
+	bool grown : 1; /* enlarging the pipe was tried */
+};
+
+struct weir__stream_io;
+
+struct weir__stream {
+	struct weir_transport base;
+	struct weir_valve valve;
+	struct weir_producer source;
+	const struct weir__stream_io *io;
+	const struct weir__stream_hooks *hooks;
+	void *owner; /* of the hooks; once they are gone, a struct parting or NULL */
+	uint32_t read_size;   /* bytes to ask for; grows while reads fill it */
+	int error;            /* of the socket, learnt elsewhere than in read; negative */
+	int end_why;          /* of the source, once it has ended */
+	uint8_t handles;      /* of the engine's, not yet closed */
+	uint8_t hung;         /* how often a hang-up was told; see stream_poll.c, watch() */
+	int8_t rd_at, wr_at;  /* in `ports`; -1 without one; equal for a socket */
+	struct port ports[2];
+	uint8_t unasked;      /* reads until the descriptor is offered again */
+	bool is_socket : 1;
+	bool resets : 1;
+	bool paused : 1;
+	bool eof : 1;     /* there is no more to read, or nobody who wants it */
+	bool drained : 1; /* the end was read, or reading failed */
+	bool ended : 1;   /* and the source has ended with `end_why` */
+	bool closing : 1;
+	bool lingering : 1;
+	bool corked : 1;  /* short segments wait for more */
+};
+
+/* What moves the bytes. */
+struct weir__stream_io {
+	/* Of the stream with one port or two: the engine's own memory comes behind it. */
+	size_t (*size)(unsigned ports);
+
+	/* Begin to use port->fd; counts in s->handles what weir__stream_handle_closed() tells. */
+	int (*open)(struct weir__stream *s, struct port *port);
+
+	/* What the port is wanted for may have changed: see weir__stream_wants_read(). */
+	void (*watch)(struct weir__stream *s, struct port *port);
+
+	/* Use it no more, and close the descriptor, unless port->keep. */
+	void (*close)(struct weir__stream *s, struct port *port);
+
+	/* Of the valve; `end` is weir__stream_sink_end(). */
+	const struct weir_valve_ops *sink_ops;
+};
+
+extern const struct weir__stream_io weir__stream_poll;
+
+static inline struct weir_loop *loop_of(const struct weir__stream *s)
+{
+	return (struct weir_loop *)((char *)s->valve.ctx - offsetof(struct weir_loop, ctx));
+}
+
+static inline struct port *rd(const struct weir__stream *s)
+{
+	return s->rd_at < 0 ? NULL : (struct port *)&s->ports[s->rd_at];
+}
+
+static inline struct port *wr(const struct weir__stream *s)
+{
+	return s->wr_at < 0 ? NULL : (struct port *)&s->ports[s->wr_at];
+}
+
+static inline struct weir__stream *stream_from_valve(struct weir_valve *v)
+{
+	return (struct weir__stream *)((char *)v - offsetof(struct weir__stream, valve));
+}
+
+static inline bool wants_read(const struct weir__stream *s)
+{
+	return s->lingering || (s->source.consumer && !s->paused && !s->eof);
+}
+
+static inline bool sink_open(const struct weir__stream *s)
+{
+	return wr(s) && s->valve.life != WEIR_ENDED && s->valve.life != WEIR_FLUSHING;
+}
+
+static inline void watch(struct weir__stream *s, struct port *port)
+{
+	if (port && port->open)
+		s->io->watch(s, port);
+}
+
+static inline void watch_all(struct weir__stream *s)
+{
+	watch(s, rd(s));
+	if (wr(s) != rd(s))
+		watch(s, wr(s));
+}
+
+/* ---- what the engine tells ---- */
+
+/* Reading found the end, or failed. */
+void weir__stream_eof(struct weir__stream *s);
+void weir__stream_failed(struct weir__stream *s, int why);
+
+/* Note an error of the socket's, for the reader too.  Returns it. */
+int weir__stream_learn(struct weir__stream *s, int error);
+
+/* An error or a hang-up was told, and neither reading nor writing has met it. */
+void weir__stream_hung(struct weir__stream *s, struct port *port);
+
+/* A lingering stream has met its peer's end. */
+void weir__stream_part(struct weir__stream *s);
+
+void weir__stream_sink_end(struct weir_valve *v, int why);
+
+/* One of s->handles is gone; the last one's may release `s`. */
+void weir__stream_handle_closed(struct weir__stream *s);
+
+#endif
