@@ -113,6 +113,16 @@ WEIR_RELAY = Contestant(
     "relay --many --no-progress --max-peers {connections} tcp-listen://127.0.0.1:{port} "
     "tcp://127.0.0.1:{sink}")
 
+# The path that was not chosen, beside the one that was.
+WEIR_RELAY_KERNEL = Contestant(
+    "weir, splicing", "weir", "relay --many --path kernel", WEIR_RELAY.command + " --path kernel")
+
+
+def copying(weir):
+    return Contestant("weir, copying", "weir", f"{weir.settings} --path copy",
+                      f"{weir.command} --path copy")
+
+
 SOCAT_LISTEN = "TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr,backlog=4096,fork,nodelay"
 SOCAT = Contestant(
     "socat", "socat", "-b 262144 TCP-LISTEN:...,fork,nodelay TCP:...,nodelay",
@@ -125,7 +135,7 @@ def uv_poll(size, name):
 
 
 def relays(limit):
-    return [WEIR_RELAY, SOCAT, uv_poll(262144, "256 KiB"), uv_poll(1048576, "1 MiB"), haproxy(),
+    return [WEIR_RELAY, WEIR_RELAY_KERNEL, SOCAT, uv_poll(262144, "256 KiB"), uv_poll(1048576, "1 MiB"), haproxy(),
             *nginx_stream(limit)]
 
 
@@ -135,8 +145,9 @@ def single_process_relays(limit):
 
 
 def pipes():
+    weir = Contestant("weir", "weir", "copy - -", "copy --no-progress - -")
     return [
-        Contestant("weir", "weir", "copy - -", "copy --no-progress - -"),
+        weir, copying(weir),
         Contestant("cat", "cat", "", ""),
         Contestant("pv", "pv", "-q", "-q"),
     ]
@@ -144,8 +155,9 @@ def pipes():
 
 def file_to_file(reflinks):
     """`reflinks`: whether the file system has them."""
+    weir = Contestant("weir", "weir", "copy FILE FILE", "copy --no-progress {source} {target}")
     found = [
-        Contestant("weir", "weir", "copy FILE FILE", "copy --no-progress {source} {target}"),
+        weir, copying(weir),
         Contestant("cat", "cat", "FILE > FILE", "{source}"),
         Contestant("cp", "cp", "FILE FILE", "{source} {target}"),
         Contestant("cp, no reflink", "cp", "--reflink=never FILE FILE",
@@ -159,9 +171,10 @@ def file_to_file(reflinks):
 
 
 def file_to_tcp():
+    weir = Contestant("weir", "weir", "copy FILE tcp://...",
+                      "copy --no-progress {source} tcp://127.0.0.1:{port}")
     return [
-        Contestant("weir", "weir", "copy FILE tcp://...",
-                   "copy --no-progress {source} tcp://127.0.0.1:{port}"),
+        weir, copying(weir),
         Contestant("nginx", "nginx", "http, one process, sendfile on, tcp_nopush on, "
                    "sendfile_max_chunk 2m", NGINX_COMMAND, NGINX_FILE),
         Contestant("socat", "socat", "-u -b 262144 FILE:... TCP:...",
@@ -171,9 +184,10 @@ def file_to_tcp():
 
 
 def tcp_to_file():
+    weir = Contestant("weir", "weir", "copy tcp://... FILE",
+                      "copy --no-progress tcp://127.0.0.1:{port} {target}")
     return [
-        Contestant("weir", "weir", "copy tcp://... FILE",
-                   "copy --no-progress tcp://127.0.0.1:{port} {target}"),
+        weir, copying(weir),
         Contestant("node", "node", "bench/pipe_node.js: socket.pipe(file), highWaterMark 1 MiB",
                    "{port} {target}", script="pipe_node.js"),
         Contestant("socat", "socat", "-u -b 262144 TCP:... CREATE:...",

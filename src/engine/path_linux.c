@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which way from what into what: one table.  The figures behind each row are those of
- * docs/performance.md, "Paths".
+ * Which way from what into what: one table.  `make bench` measures both sides of most rows:
+ * docs/performance.md has weir beside "weir, copying", or "weir, splicing" where copying is
+ * what is chosen.
  *
  * A way between two descriptors neither of which is a pipe goes through a pipe of the loop's,
  * which is empty again when the step is over: what the sink did not take is read out, and
