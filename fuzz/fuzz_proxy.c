@@ -389,7 +389,7 @@ static void ask(struct rig *r)
 
 	if (!p || s->ends || r->calling)
 		return;
-	if (s->writing) /* a valve never resumes from inside a write */
+	if (r->twisted && s->writing) /* Twisted's never resume from inside a write */
 		return;
 	if (p->mode == WEIR_PUSH && !s->paused)
 		return;

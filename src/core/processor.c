@@ -195,13 +195,26 @@ size_t weir_processor_pass(struct weir_processor *p, const struct weir_chunk *ch
 	return n;
 }
 
+/* A plain one's producer goes on when the consumer behind does and nothing is left.  `last`:
+ * bytes at the front of the queue that are gone when the drain at hand returns. */
+static void let_go_on(struct weir_processor *p, size_t last)
+{
+	if (p->ops->plain && !p->paused && p->back.consumer && p->front.queue.bytes <= last)
+		weir_valve_release(&p->front, WEIR_HOLD_BEHIND);
+}
+
 static int64_t drain(struct weir_valve *v, const struct weir_chunk *chunks, size_t count)
 {
 	struct weir_processor *p = processor_from_valve(v);
+	size_t n;
 
 	if (p->busy || !takes(p))
 		return 0;
-	return (int64_t)p->ops->process(p, chunks, count);
+	n = p->ops->process(p, chunks, count);
+	/* The consumer behind may have resumed us from inside its write, with bytes left. */
+	if ((v->holds & WEIR_HOLD_BEHIND) && n > 0)
+		let_go_on(p, n);
+	return (int64_t)n;
 }
 
 /* One step without chunks: true if there is reason for another. */
@@ -244,8 +257,7 @@ void weir_processor_go_on(struct weir_processor *p)
 	if (p->over)
 		return;
 	weir_valve_ready(v);
-	if (p->ops->plain && !p->paused && p->back.consumer && !v->queue.bytes)
-		weir_valve_release(v, WEIR_HOLD_BEHIND);
+	let_go_on(p, 0);
 }
 
 static void end(struct weir_valve *v, int why)
