@@ -39,27 +39,6 @@ struct tap {
 	struct weir_pool *pool;
 };
 
-static inline int tap_give_owned(struct source *p, struct weir_pool *pool, size_t len)
-{
-	struct weir_chunk chunk;
-	struct weir_block *block;
-	uint64_t at = p->given;
-
-	p->last_rc = weir_pool_take(pool, len, &block);
-	if (p->last_rc < 0)
-		return p->last_rc;
-	block->used = (uint32_t)(len < block->cap ? len : block->cap);
-	pattern_fill(block->data, block->used, at);
-	chunk = weir_chunk_from_block(block);
-	p->given += chunk.len;
-	p->last_rc = weir_consumer_give(p->base.consumer, &chunk);
-	if (p->last_rc < 0) {
-		weir_chunk_unref(&chunk);
-		p->given = at;
-	}
-	return p->last_rc;
-}
-
 /* One chunk; nothing when there is none. */
 static inline void tap_give(struct tap *t)
 {
@@ -72,7 +51,7 @@ static inline void tap_give(struct tap *t)
 	if (len == 0 || t->lazy || !p->base.consumer)
 		return;
 	if (t->given_owned)
-		tap_give_owned(p, t->pool, len);
+		source_give(p, t->pool, len);
 	else
 		source_write(p, len);
 	t->left -= p->given - before;

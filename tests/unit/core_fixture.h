@@ -320,6 +320,29 @@ static inline int source_write(struct source *p, size_t len)
 	return source_write_to(p, p->base.consumer, len);
 }
 
+/* Give the next bytes of the pattern, at most `len`, as a chunk with an owner. */
+static inline int source_give(struct source *p, struct weir_pool *pool, size_t len)
+{
+	struct weir_chunk chunk;
+	struct weir_block *block;
+	uint64_t at = p->given;
+
+	assert_non_null(p->base.consumer);
+	p->last_rc = weir_pool_take(pool, len, &block);
+	if (p->last_rc < 0)
+		return p->last_rc;
+	block->used = (uint32_t)(len < block->cap ? len : block->cap);
+	pattern_fill(block->data, block->used, at);
+	chunk = weir_chunk_from_block(block);
+	p->given += chunk.len;
+	p->last_rc = weir_consumer_give(p->base.consumer, &chunk);
+	if (p->last_rc < 0) {
+		weir_chunk_unref(&chunk);
+		p->given = at;
+	}
+	return p->last_rc;
+}
+
 static inline void source_join(struct source *p, struct sink *s)
 {
 	assert_int_equal(weir_consumer_register(&s->v.base, &p->base, p->base.mode), 0);

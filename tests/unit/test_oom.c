@@ -7,22 +7,8 @@
 
 #include <errno.h>
 
-#include "fail_alloc.h"
+#include "oom_fixture.h"
 #include "weir/join.h"
-
-/* Run `scenario` with the n-th allocation failing, for each n. */
-static void for_each_failure(void (*scenario)(void), unsigned at_least)
-{
-	unsigned n = 0;
-
-	do {
-		weir_test_fail_alloc_after(++n);
-		scenario();
-		assert_true(n < 10000);
-	} while (weir_test_alloc_failed());
-	weir_test_fail_alloc_after(-1);
-	assert_true(n > at_least);
-}
 
 /* What the sink got is what was accepted if it says so, and a prefix if not. */
 static void assert_truthful(const struct sink *s, uint64_t accepted)

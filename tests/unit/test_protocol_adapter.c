@@ -241,7 +241,7 @@ static void test_what_is_kept_behind_refused_data_is_dropped(void **state)
 	weir_receiver_pause(h.receiver);
 	h.tap.base.paused = false;
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(tap_give_owned(&h.tap.base, &h.w.ctx.pool, 1000), 0);
+		assert_int_equal(source_give(&h.tap.base, &h.w.ctx.pool, 1000), 0);
 	h.act = refuse_second;
 	weir_receiver_resume(h.receiver);
 	assert_int_equal(h.calls, 2);

@@ -309,7 +309,7 @@ static void test_each_pull_brings_one_chunk_of_what_is_held(void **state)
 		join_tap(&p.r, WEIR_PUSH, 0, 1);
 		p.r.tap.given_owned = true;
 		for (int i = 0; i < 3; i++)
-			assert_int_equal(tap_give_owned(&p.r.tap.base, &p.r.w.ctx.pool, 1000), 0);
+			assert_int_equal(source_give(&p.r.tap.base, &p.r.w.ctx.pool, 1000), 0);
 		assert_int_equal(p.puller.chunks, 0);
 		for (unsigned i = 1; i <= 3; i++) {
 			assert_int_equal(pull(&p), 1);
