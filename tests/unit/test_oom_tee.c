@@ -91,6 +91,7 @@ static void pour_some(struct tee *t, unsigned rounds)
 
 		for (unsigned i = 0; i < BRANCHES; i++)
 			t->sink[i].window = (k / 8 + i) % 3 ? 300 : SIZE_MAX;
+		t->sink[3].window = 0; /* until its store is full, and holds all */
 		for (unsigned i = 0; t->source.paused && i < 20; i++)
 			take_all(t);
 		if (!t->source.base.consumer)
@@ -165,7 +166,7 @@ static void tee_of_all_policies(void)
 	add_branch(&t, 3,
 	           (struct weir_branch_options){.policy = WEIR_TEE_SPILL,
 	                                        .behind = 2000,
-	                                        .spill = heap_spill(9000, 0, &t.spills)});
+	                                        .spill = heap_spill(3000, 0, &t.spills)});
 	world_run(&t.w);
 	pour_some(&t, 60);
 	take_all(&t);
