@@ -18,6 +18,8 @@ static size_t store(struct weir_branch *b, const void *data, size_t len)
 {
 	int64_t n = b->options.spill->ops->store(b->options.spill, data, len);
 
+	if (n == 0 && !b->stored)
+		n = -EIO; /* full and empty: no fetch would ever make room */
 	if (n < 0) {
 		weir__branch_fail(b, (int)n);
 		return 0;

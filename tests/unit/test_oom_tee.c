@@ -331,6 +331,12 @@ static void test_a_store_that_has_lost_bytes_fails_its_branch_with_eio(void **st
 	assert_in_range(n, 10, 1000);
 }
 
+static void test_a_store_that_is_full_while_it_is_empty_fails_its_branch(void **state)
+{
+	(void)state;
+	assert_true(spill_with((struct bad_spill){.stores_left = 1, .why = 0, .most = 100}, -EIO));
+}
+
 static void test_a_store_that_moves_few_bytes_a_call_loses_none(void **state)
 {
 	int n = 0;
@@ -356,6 +362,7 @@ int main(void)
 		cmocka_unit_test(test_a_store_that_fails_at_any_store_fails_its_branch_alone),
 		cmocka_unit_test(test_a_store_that_fails_at_any_fetch_fails_its_branch_alone),
 		cmocka_unit_test(test_a_store_that_has_lost_bytes_fails_its_branch_with_eio),
+		cmocka_unit_test(test_a_store_that_is_full_while_it_is_empty_fails_its_branch),
 		cmocka_unit_test(test_a_store_that_moves_few_bytes_a_call_loses_none),
 	};
 

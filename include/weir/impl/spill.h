@@ -17,8 +17,9 @@ extern "C" {
 struct weir_spill_ops {
 	const char *name;
 
-	/* Append bytes.  Returns how many were stored, from the front, 0 when it is full; or
-	 * a negative code, with none stored. */
+	/* Append bytes.  Returns how many were stored, from the front, 0 when it is full,
+	 * which one that is empty never is (its branch fails with -EIO); or a negative code,
+	 * with none stored. */
 	int64_t (*store)(struct weir_spill *s, const void *data, size_t len);
 
 	/* Take up to `len` bytes from the front.  Returns how many, 0 when it is empty; or a
