@@ -124,6 +124,7 @@ static void test_a_feeder_that_was_let_go_before_its_turn_is_not_told_to_go_on(v
 	weir_consumer_unregister(&s.v.base);
 	world_run(&w);
 	assert_int_equal(resumes, 0);
+	assert_int_equal(weir_feeder_room(f), 0);
 	assert_int_equal(weir_feeder_feed(f, "", 1), WEIR_EFULL);
 	assert_int_equal(weir_consumer_register(&s.v.base, weir_feeder_source(f), WEIR_PUSH), 0);
 	world_run(&w);
