@@ -10,7 +10,7 @@ typedef unsigned long long ull;
 #define STREAMS 4
 
 /* Enough to fill all that a stream may hold, several times over. */
-#define MUCH(window) (16 * (uint64_t)(window) + ((uint64_t)1 << 20))
+#define MUCH(window) (16 * (uint64_t)(window) + ((uint64_t)128 << 10))
 
 /* Streams that die with their windows full, one after the other: more than fit any window of
  * the connection that is a few times a stream's. */
@@ -212,7 +212,7 @@ static bool pass_through(struct tck_party *p, size_t window, size_t chunk)
 	p->feed[1].chunk = chunk;
 	p->feed[1].ends = true;
 	weir__tck_leg_take(p, 1, 3);
-	weir__tck_feed_supply(p, 1, window < 4096 ? 3000 : 300000);
+	weir__tck_feed_supply(p, 1, window < 4096 ? 2000 : 150000);
 	weir__tck_party_play(p);
 	weir__tck_leg_take(p, 1, ALL);
 	weir__tck_party_play(p);
