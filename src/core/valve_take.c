@@ -282,11 +282,11 @@ static void carry_later(struct weir_valve *v)
 /* The bytes that were moved, and what is to be done about what comes next. */
 static int64_t carried(struct weir_valve *v, struct weir_carry *carry, uint64_t before, int64_t n)
 {
-	if (n < 0 || carry->lost || v->dying) {
+	if (n < 0 || carry->lost) {
 		v->in = before + (uint64_t)(n < 0 ? 0 : n);
 		v->dropped += carry->lost;
-		n = n < 0 ? n : v->dying ? v->why : -ENOMEM;
-		weir__valve_ended(v, (int)n, v->dying && v->failing);
+		n = n < 0 ? n : -ENOMEM;
+		weir__valve_ended(v, (int)n, false);
 		return n;
 	}
 	v->in = before + (uint64_t)n;

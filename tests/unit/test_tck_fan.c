@@ -37,7 +37,7 @@ static void test_each_flaw_breaks_its_rule_and_no_other(void **state)
 	int differ = 0;
 
 	(void)state;
-	for (enum tee_flaw flaw = NONE; flaw < TEE_FLAW_COUNT; flaw++) {
+	for (enum tee_flaw flaw = NONE; flaw < TEE_FLAW_COUNT; flaw += tck_stride()) {
 		enum tee_flaw now = flaw;
 		struct weir_tck_subject subject = tee_subject(&now);
 		struct tally tally = {.prints = getenv("WEIR_TCK_VERBOSE") != NULL};
