@@ -518,11 +518,21 @@ int weir__tck_check_fan_4(struct weir_tck *t, const struct facts *f, const char 
 
 /* ---- FAN-5 ---- */
 
+/* It has failed, and for this reason. */
+static bool judge_failed(struct fan *n, unsigned i, int cause)
+{
+	int why;
+	bool ended = has_ended(n, i, &why);
+
+	return weir__tck_judge(&n->p, FAN_5, ended && why == cause,
+			       "a branch failed with %s, and its state says %s",
+			       weir_err_name(cause), why ? weir_err_name(why) : "nothing");
+}
+
 /* One fails inside a write, one while it holds everybody. */
 static bool two_fail(struct fan *n)
 {
 	uint64_t many = 20 * CHUNK;
-	int why;
 
 	n->p.leg[OTHER].breaks_at = 5 * CHUNK;
 	weir__tck_leg_take(&n->p, SLOW, ALL);
@@ -530,20 +540,14 @@ static bool two_fail(struct fan *n)
 	weir__tck_party_settle(&n->p);
 	n->p.leg[OTHER].here = false; /* for judge_others() */
 	weir_valve_fini(&n->p.leg[OTHER].valve);
-	if (!judge_running(n, many) ||
-	    !weir__tck_judge(&n->p, FAN_5, has_ended(n, OTHER, &why) && why == -EIO,
-			     "a branch failed with EIO, and its state says %s",
-			     why ? weir_err_name(why) : "nothing"))
+	if (!judge_running(n, many) || !judge_failed(n, OTHER, -EIO))
 		return false;
 	weir__tck_leg_take(&n->p, SLOW, 0);
 	weir__tck_feed_supply(&n->p, 0, 20 * bound(n->p.f));
 	weir__tck_party_settle(&n->p);
 	weir__tck_leg_die(&n->p, SLOW, -EPIPE);
 	weir__tck_party_settle(&n->p);
-	return judge_running(n, many + 20 * bound(n->p.f)) &&
-	       weir__tck_judge(&n->p, FAN_5, has_ended(n, SLOW, &why) && why == -EPIPE,
-			       "a branch failed with EPIPE, and its state says %s",
-			       why ? weir_err_name(why) : "nothing");
+	return judge_running(n, many + 20 * bound(n->p.f)) && judge_failed(n, SLOW, -EPIPE);
 }
 
 /* The subject's own far side is one, too. */
