@@ -16,8 +16,8 @@ export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
 alone=
 suites='--suite unit --suite flow --suite diff --suite live'
 if [ "$kind" = thread ]; then
-	# What runs in memory with a fake clock has one thread.
-	suites='--suite unit --suite live'
+	# Threads are libuv's workers and the peers: what has no loop has none.
+	suites='--suite live'
 	# ThreadSanitizer wants its memory where kernels with much address
 	# randomisation do not leave it.
 	setarch -R true 2>/dev/null && alone='setarch -R'

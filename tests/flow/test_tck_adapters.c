@@ -23,7 +23,7 @@ static void test_a_throttle_keeps_the_contract(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++)
+	for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i += tck_stride())
 		assert_claims(&subjects[i], 1000,
 		              &(struct claims){.rules = PROCESSOR_RULES, .without = ""});
 }
@@ -51,7 +51,7 @@ static void test_a_proxy_keeps_the_contract(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++)
+	for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i += tck_stride())
 		assert_claims(&subjects[i], 1000,
 		              &(struct claims){.rules = PROCESSOR_RULES, .without = ""});
 }

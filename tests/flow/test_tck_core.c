@@ -34,7 +34,7 @@ static void test_a_valve_keeps_the_contract_with_any_marks(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i += tck_stride()) {
 		struct marks marks = table[i];
 		struct weir_tck_subject subject = box_subject;
 		struct claims claims = {.rules = SINK_RULES,
