@@ -97,9 +97,10 @@ static bool was_given(const struct parse *p, const char *name)
 static int add_digest(struct options *o, const char *name)
 {
 	struct weir_hash *h = NULL;
+	int rc = weir_hash_create(name, &h);
 
-	if (weir_hash_create(name, &h) == WEIR_ENOTSUP)
-		return -1;
+	if (rc == WEIR_ENOTSUP || rc == WEIR_ELIBRARY)
+		return rc;
 	weir_hash_destroy(h);
 	for (size_t i = 0; i < o->hashes; i++)
 		if (strcasecmp(o->hash[i], name) == 0)
@@ -154,10 +155,27 @@ static int parse_value(struct options *o, const struct spec *spec, const char *t
 	return 0;
 }
 
+static int refuse_value(const struct spec *spec, const char *value, int rc)
+{
+	struct line line;
+
+	line_begin(&line);
+	fprintf(line.out, "--%s ", spec->name);
+	text_safe(line.out, value);
+	if (rc == WEIR_ELIBRARY)
+		fprintf(line.out, ": %s (OpenSSL's libcrypto)", weir_err_text(rc));
+	else
+		fprintf(line.out, ": expected %s", spec->expected);
+	line_end(&line);
+	return -1;
+}
+
 /* `value` is what follows "=", or NULL. */
 static int take_option(struct parse *p, const struct spec *spec, const char *shown,
 		       const char *value)
 {
+	int rc;
+
 	p->given[spec - specs] = true;
 	if (spec->kind == FLAG || spec->kind == PROGRESS) {
 		if (value)
@@ -173,17 +191,8 @@ static int take_option(struct parse *p, const struct spec *spec, const char *sho
 			return line_expected(shown, spec->expected);
 		value = p->argv[p->next++];
 	}
-	if (parse_value(p->o, spec, value) < 0) {
-		struct line line;
-
-		line_begin(&line);
-		fprintf(line.out, "--%s ", spec->name);
-		text_safe(line.out, value);
-		fprintf(line.out, ": expected %s", spec->expected);
-		line_end(&line);
-		return -1;
-	}
-	return 0;
+	rc = parse_value(p->o, spec, value);
+	return rc < 0 ? refuse_value(spec, value, rc) : 0;
 }
 
 static int take_unknown(const struct parse *p, const char *shown)

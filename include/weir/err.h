@@ -41,7 +41,8 @@ extern "C" {
 	X(WEIR_ENOTSUP, -5014, "the endpoint cannot be used this way")                   \
 	X(WEIR_ESLOW, -5015, "the sink was too slow and was let go")                      \
 	X(WEIR_ESTALL, -5016, "the sink took no bytes for the stall timeout")             \
-	X(WEIR_ETIMELIMIT, -5017, "the transfer took longer than the time limit")
+	X(WEIR_ETIMELIMIT, -5017, "the transfer took longer than the time limit")         \
+	X(WEIR_ELIBRARY, -5018, "a library that this needs cannot be loaded")
 
 enum weir_err {
 #define WEIR_ERR_ENUM(name, value, text) name = value,

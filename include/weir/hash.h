@@ -2,8 +2,8 @@
 #ifndef WEIR_HASH_H
 #define WEIR_HASH_H
 /*
- * hash.h -- message digests of a stream, computed by OpenSSL's libcrypto.  Goes well with
- * a tap (tap.h).
+ * hash.h -- message digests of a stream, computed by OpenSSL's libcrypto, which the first
+ * one loads.  Goes well with a tap (tap.h).
  */
 #include <stddef.h>
 
@@ -24,7 +24,7 @@ struct weir_hash;
  * matter, and those without a fixed length are not among them.
  *
  * Returns  0 and the hash in *out; WEIR_ENOTSUP for a name that libcrypto does not know;
- *          -ENOMEM.
+ *          WEIR_ELIBRARY if there is no libcrypto; -ENOMEM.
  */
 WEIR_API WEIR_MUST_USE int weir_hash_create(const char *name, struct weir_hash **out);
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """weir copy to several sinks: what each gets by its policy, and what is told of it."""
 import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -630,13 +631,19 @@ class Digests(FanOut):
         self.assertEqual([told[way]['hash'] for way in ('to_right', 'to_left')],
                          [{'md5': self.digest('md5', d)} for d in (b'abc', b'you said abc')])
 
+    def libcrypto(self, text):
+        """An environment in which libcrypto is another library."""
+        need('cc')
+        subprocess.run(['cc', '-shared', '-fPIC', '-o', self.path('libcrypto.so.3'),
+                        self.file('libcrypto.c', text)], check=True)
+        return dict(ENV, LD_LIBRARY_PATH=self.path(''))
+
     def test_one_that_cannot_be_computed_is_told(self):
         """libcrypto fails: a library in its place does."""
-        need('cc')
-        source = self.file('fail.c', b'int EVP_DigestUpdate(void) { return 0; }\n')
-        subprocess.run(['cc', '-shared', '-fPIC', '-o', self.path('fail.so'), source], check=True)
-        env = dict(ENV, LD_PRELOAD=self.path('fail.so'))
-        env['ASAN_OPTIONS'] = env.get('ASAN_OPTIONS', '') + ':verify_asan_link_order=0'
+        env = self.libcrypto(b''.join(b'void *%s(void) { return (void *)%d; }\n' % f for f in (
+            (b'EVP_get_digestbyname', 1), (b'EVP_MD_get_flags', 0), (b'EVP_MD_CTX_new', 1),
+            (b'EVP_MD_CTX_free', 0), (b'EVP_MD_CTX_copy_ex', 1), (b'EVP_DigestInit_ex', 1),
+            (b'EVP_DigestUpdate', 0), (b'EVP_DigestFinal_ex', 1))))
         for sinks in (['null:'], ['null:', 'null:']):
             result = self.run_weir('copy', '--hash', 'sha256', '-', *sinks, input=b'abc', env=env)
             self.assertEqual((result.status, result.out), (4, b''))
@@ -644,6 +651,30 @@ class Digests(FanOut):
         result, told = self.run_json('copy', '--hash', 'sha256', '-', 'null:', input=b'abc', env=env)
         self.assertEqual((result.status, told['exit'], told['end'], told['hash']),
                          (4, 4, 'finished', {'sha256': None}))
+
+    def test_without_a_libcrypto_it_is_refused_and_nothing_else(self):
+        """One that lacks what we need is as none."""
+        env = self.libcrypto(b'int EVP_get_digestbyname;\n')
+        result = self.run_weir('copy', '--hash', 'sha256', '-', self.path('out'), input=b'abc', env=env)
+        self.assertEqual((result.status, result.out), (3, b''))
+        self.assert_one_line(result.err, r"^weir: --hash sha256: a library that this needs cannot be "
+                                         r"loaded \(OpenSSL's libcrypto\)\n$")
+        self.assertFalse(os.path.exists(self.path('out')))
+        result = self.run_weir('copy', '-', '-', input=b'abc', env=env)
+        self.assertEqual((result.status, result.out), (0, b'abc'))
+
+    def test_libcrypto_is_loaded_for_it_alone(self):
+        """To relocate it takes longer than a whole start without it."""
+        for args, loaded in ((['copy', '-', '-'], False), (['copy', '--hash', 'md5', '-', '-'], True)):
+            env = dict(ENV, LD_DEBUG='files', LD_DEBUG_OUTPUT=self.path('ld'))
+            self.assertEqual(self.run_weir(*args, env=env).status, 0)
+            said = ''
+            for name in glob.glob(self.path('ld.*')):
+                with open(name) as f:
+                    said += f.read()
+                os.unlink(name)
+            self.assertIn('libuv.so', said)
+            self.assertEqual('libcrypto' in said, loaded)
 
 
 if __name__ == '__main__':
