@@ -67,6 +67,7 @@ struct weir__file_target {
 	enum weir_file_mode how;
 	bool sync;
 	bool pending;  /* to be created or emptied before the first byte */
+	uint64_t replaces; /* bytes of the old file, which go with its name; 0: there was none */
 };
 
 /* Check, and open without any effect that a reader of the file could see. */
@@ -80,6 +81,12 @@ WEIR_MUST_USE int weir__file_target_prepare(struct weir__file_target *t);
  * set before the file gets its name, as weir__file_target_discard(). */
 WEIR_MUST_USE int weir__file_target_commit(struct weir__file_target *t,
 					   const atomic_bool *given_up);
+
+/* Whether it is a new file, which gets its name when it is complete. */
+static inline bool weir__file_target_is_new(const struct weir__file_target *t)
+{
+	return t->dir >= 0 && (t->how == WEIR_FILE_REPLACE || t->how == WEIR_FILE_CREATE);
+}
 
 /* Close, and leave no trace of what has no name yet.  May be repeated. */
 void weir__file_target_discard(struct weir__file_target *t);

@@ -344,6 +344,14 @@ static bool offer(struct weir__file_source *s, size_t max, size_t *moved)
 	return n > 0 || carry.next == WEIR_CARRY_FULL;
 }
 
+/* How much of `max` the file had when it was opened: more is no reason for a larger buffer. */
+static size_t worth_a_buffer(const struct weir__file_source *s, size_t max)
+{
+	uint64_t left = s->offset < s->size ? s->size - s->offset : 0;
+
+	return s->seekable && left < max ? (size_t)left : max;
+}
+
 /* One read or one part of what was read ahead, of at most `max` bytes.  Returns the bytes
  * that went; 0 if there is nothing more to do in this turn. */
 static size_t step(struct weir__file_source *s, size_t max)
@@ -366,7 +374,7 @@ static size_t step(struct weir__file_source *s, size_t max)
 		return give(s, s->text + s->offset, max);
 	/* This may charge the budget, so that there is less room than before. */
 	if (!s->ahead)
-		scratch = weir__loop_scratch(s->loop, max, &size);
+		scratch = weir__loop_scratch(s->loop, worth_a_buffer(s, max), &size);
 	if (!s->ahead && !scratch) {
 		end(s, -ENOMEM);
 		return 0;

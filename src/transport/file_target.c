@@ -209,6 +209,7 @@ static int check_old(struct weir__file_target *t)
 	if (faccessat(t->dir, t->name, W_OK, AT_EACCESS) < 0)
 		return -errno;
 	t->mode = st.st_mode & 0777;
+	t->replaces = (uint64_t)st.st_size;
 	return 0;
 }
 
@@ -385,8 +386,7 @@ int weir__file_target_commit(struct weir__file_target *t, const atomic_bool *giv
 	/* EINVAL: a device that has nothing to be synced to. */
 	if (rc == 0 && t->sync && fsync(t->fd) < 0 && errno != EINVAL)
 		rc = -errno;
-	if (rc == 0 && t->dir >= 0 &&
-	    (t->how == WEIR_FILE_REPLACE || t->how == WEIR_FILE_CREATE))
+	if (rc == 0 && weir__file_target_is_new(t))
 		rc = publish(t, given_up);
 	if (rc == 0 && t->sync && t->dir >= 0)
 		rc = sync_directory(t);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The sink of a file: a valve whose drain is writev(2), at most a quantum a turn.  What
- * may take long -- emptying an old file, syncing, renaming, closing -- a worker does.
+ * may take long -- emptying an old file, syncing, renaming, closing -- a worker does, but
+ * for what is small.
  *
  * A write to the page cache is fast until the kernel has too much of it to bring to a
  * slow disk; then it makes writers wait, and nothing tells beforehand.  So after a write
@@ -19,6 +20,10 @@
 
 /* One system call writes at most so much, so that time is looked at in between. */
 #define PIECE_MAX ((size_t)1 << 20)
+
+/* To commit a file of so many bytes, over one of so many, waits for no data: it is as quick
+ * as opening it was, and much quicker than the first start of a worker. */
+#define SMALL ((uint64_t)64 << 10)
 
 uint64_t weir__file_slow_ns = 10 * WEIR_NS_PER_MS;
 
@@ -141,6 +146,16 @@ static void run_job(uv_work_t *work)
 
 static void on_job_done(uv_work_t *work, int status);
 
+/* Whether the loop itself may commit.  A file with a temporary name is on a file system that
+ * is none of the usual local ones; closing it may send all of it to a server. */
+static bool commits_quickly(const struct weir__file_sink *s)
+{
+	const struct weir__file_target *t = &s->target;
+
+	return weir__file_target_is_new(t) && !t->temp && !t->sync && !s->slow &&
+	       weir__file_slow_ns > 0 && s->valve.in <= SMALL && t->replaces <= SMALL;
+}
+
 static void start_job(struct weir__file_sink *s, enum job job)
 {
 	assert(!s->busy);
@@ -148,6 +163,11 @@ static void start_job(struct weir__file_sink *s, enum job job)
 	s->busy = true;
 	s->let_go |= job == JOB_COMMIT || job == JOB_DISCARD;
 	s->work.data = s;
+	if (job == JOB_COMMIT && commits_quickly(s)) {
+		run_job(&s->work);
+		on_job_done(&s->work, 0);
+		return;
+	}
 	uv_queue_work(s->loop->uv, &s->work, run_job, on_job_done);
 }
 

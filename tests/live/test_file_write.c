@@ -260,6 +260,51 @@ static bool workers_idle(void *arg)
 	return loop->uv->active_reqs.count == 0;
 }
 
+/* Such a file is replaced by a worker; what is small, by the loop. */
+#define LARGE ((64 << 10) + 1)
+
+/* The first job of a worker starts all of them, which takes longer than the copy does. */
+static void test_what_is_small_needs_no_worker(void **state)
+{
+	static const struct {
+		int old, new;
+		bool sync, works;
+	} files[] = {
+		{-1, 0, false, false}, {-1, 64 << 10, false, false}, {64 << 10, 10, false, false},
+		{-1, LARGE, false, true}, {LARGE, 10, false, true}, {10, 10, true, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		struct weir_file_write_options options = {.mode = WEIR_FILE_REPLACE,
+							  .sync = files[i].sync};
+		struct weir_consumer_state s;
+		struct weir_transport *t;
+		void *data = test_calloc(1, LARGE);
+
+		unlink("d/a");
+		if (files[i].old >= 0)
+			put_file("d/a", 7, (size_t)files[i].old);
+		open_loop();
+		assert_int_equal(weir_file_write(loop, "d/a", &options, &t), 0);
+		assert_int_equal(weir_consumer_write(weir_transport_sink(t), data,
+						     (size_t)files[i].new), 0);
+		test_free(data);
+		assert_true(turn_until(workers_idle, NULL));
+		weir_consumer_finish(weir_transport_sink(t));
+		weir_consumer_state(weir_transport_sink(t), &s);
+		/* In the other run workers do everything. */
+		assert_int_equal(s.ended, !files[i].works && weir__file_slow_ns > 0);
+		assert_true(turn_until(workers_idle, NULL));
+		weir_consumer_state(weir_transport_sink(t), &s);
+		assert_true(s.ended);
+		assert_int_equal(s.why, 0);
+		weir_transport_close(t);
+		close_loop();
+		assert_int_equal(names_in("d"), 1);
+	}
+}
+
 static void test_a_failure_after_the_finish_leaves_the_old_file(void **state)
 {
 	uv_work_t busy[WORKERS_MOST];
@@ -267,7 +312,7 @@ static void test_a_failure_after_the_finish_leaves_the_old_file(void **state)
 	struct weir_transport *t;
 
 	(void)state;
-	put_file("d/a", 7, 1000);
+	put_file("d/a", 7, LARGE);
 	open_loop();
 	assert_int_equal(uv_sem_init(&gate, 0), 0);
 	t = sink_of("d/a", WEIR_FILE_REPLACE);
@@ -284,7 +329,7 @@ static void test_a_failure_after_the_finish_leaves_the_old_file(void **state)
 	assert_true(turn_until(workers_idle, NULL));
 	weir_consumer_state(weir_transport_sink(t), &s);
 	assert_int_equal(s.why, -EIO);
-	assert_true(file_holds("d/a", 7, 1000));
+	assert_true(file_holds("d/a", 7, LARGE));
 	weir_transport_close(t);
 	close_loop();
 	uv_sem_destroy(&gate);
@@ -989,6 +1034,7 @@ int main(int argc, char **argv)
 		TEST(test_the_old_file_stays_until_the_finish),
 		TEST(test_a_failure_leaves_the_old_file_and_nothing_else),
 		TEST(test_closing_at_any_moment_leaves_the_old_file_or_the_whole_new_one),
+		TEST(test_what_is_small_needs_no_worker),
 		TEST(test_a_failure_after_the_finish_leaves_the_old_file),
 		TEST(test_permissions_of_a_replaced_file_are_kept),
 		TEST(test_permissions_of_a_new_file_are_as_asked),
