@@ -21,6 +21,7 @@
  */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "weir/err.h"
 
@@ -40,11 +41,16 @@ struct weir_budget;
 /* One who has a reserve, and may wait for room; embedded in a valve.  Fields are private. */
 struct weir_budget_waiter {
 	struct weir_budget_waiter *next, *prev; /* NULL when not waiting */
-	size_t need;                            /* bytes that must be there; 0: a reserve */
 	void (*on_room)(struct weir_budget_waiter *w);
-	struct weir_block *lent;  /* the block that has its reserve, until that is freed */
-	struct weir_budget *owes; /* it waits for its reserve there; else NULL */
-	bool reserved;            /* it has its reserve at hand */
+	union {
+		struct weir_block *lent;  /* `lends`: to this, until it is freed */
+		struct weir_budget *owes; /* `owed`: here */
+	};
+	uint64_t need : 56; /* bytes that must be there; 0: a reserve */
+	/* Of its reserve, one at most: */
+	bool reserved : 1;  /* it has it at hand */
+	bool lends : 1;     /* a block has it */
+	bool owed : 1;      /* it waits for it */
 };
 
 /* The account.  Read the first three fields; change none. */

@@ -66,7 +66,7 @@ static bool has_share(const struct weir_budget *b, const struct weir_budget_wait
 		      size_t promised)
 {
 	const struct weir_budget_waiter *w = list->next;
-	size_t room = w->owes ? weir_budget_room(b) : weir_budget_block_room(b);
+	size_t room = w->owed ? weir_budget_room(b) : weir_budget_block_room(b);
 
 	if (w == list)
 		return false;
@@ -125,6 +125,7 @@ void weir_budget_wait(struct weir_budget *b, struct weir_budget_waiter *w)
 	if (!has_none)
 		return;
 	w->owes = b;
+	w->owed = true;
 	b->owed += WEIR_FLOW_RESERVE;
 	reopen(b);
 }
@@ -133,9 +134,9 @@ static void settle_debt(struct weir_budget_waiter *w)
 {
 	struct weir_budget *b = w->owes;
 
-	if (!b)
+	if (!w->owed)
 		return;
-	w->owes = NULL;
+	w->owed = false;
 	b->owed -= WEIR_FLOW_RESERVE;
 	reopen(b);
 }
@@ -199,9 +200,9 @@ void weir__reserve_drop(struct weir_budget *b, struct weir_budget_waiter *w)
 {
 	b->reserved -= WEIR_FLOW_RESERVE;
 	reopen(b);
-	if (w->lent) {
+	if (w->lends) {
 		w->lent->lender = NULL;
-		w->lent = NULL;
+		w->lends = false;
 	} else {
 		w->reserved = false;
 		weir_budget_credit(b, WEIR_FLOW_RESERVE);
@@ -210,7 +211,7 @@ void weir__reserve_drop(struct weir_budget *b, struct weir_budget_waiter *w)
 
 void weir__reserve_return(struct weir_budget *b, struct weir_budget_waiter *w)
 {
-	w->lent = NULL;
+	w->lends = false;
 	w->reserved = true;
 	weir_budget_unwait(w);
 	insert(w, b->waiters.next);

@@ -92,11 +92,12 @@ int weir__reserve_lend(struct weir_pool *pool, struct weir_budget_waiter *w,
 {
 	struct weir_block *block = make_block(pool, class_of(WEIR_FLOW_RESERVE));
 
-	assert(w->reserved && !w->lent);
+	assert(w->reserved && !w->lends);
 	if (!block)
 		return -ENOMEM;
 	block->lender = w;
 	w->lent = block;
+	w->lends = true;
 	w->reserved = false;
 	*out = block;
 	return 0;

@@ -15,7 +15,7 @@
 /* Whether a reserve is charged for `w`, at hand or lent. */
 static inline bool weir__reserve_is_kept(const struct weir_budget_waiter *w)
 {
-	return w->reserved || w->lent;
+	return w->reserved || w->lends;
 }
 
 /* Charge a reserve for `w`, which has none, if there is room; who waits for it comes next. */

@@ -21,7 +21,7 @@ void weir__valve_keep_reserve(struct weir_valve *v)
 
 	if (wanted && !weir__reserve_is_kept(&v->waiter))
 		weir__reserve_take(weir__valve_budget(v), &v->waiter);
-	else if (!wanted && (v->waiter.reserved || (v->life == WEIR_ENDED && v->waiter.lent)))
+	else if (!wanted && (v->waiter.reserved || (v->life == WEIR_ENDED && v->waiter.lends)))
 		weir__reserve_drop(weir__valve_budget(v), &v->waiter);
 }
 

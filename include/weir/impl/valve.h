@@ -108,12 +108,12 @@ struct weir_valve {
 	struct weir_queue queue;
 	uint32_t high, low, limit;
 	uint32_t sent;                   /* of Twisted's send buffer */
-	int why;                         /* of the end */
 	uint64_t in, dropped;
 	struct weir_task task;           /* next turn: settle, or the next pulls */
 	struct weir_budget_waiter waiter;
 	struct weir_patience *patience;  /* of a finish that waits; NULL without one */
 	uint64_t finish_wait;            /* nanoseconds */
+	int why;                         /* of the end */
 	uint8_t life;                    /* enum weir_life */
 	uint8_t holds;                   /* set of enum weir_hold */
 	bool told_paused : 1;
