@@ -17,7 +17,9 @@
  * anybody gets a block.  So bytes always move, as long as no chunk is larger than the
  * reserve but those of producers that ask for room first (weir_consumer_room()).
  *
- * Threads   A budget is used from one thread, its loop's.
+ * Threads   A budget is used from one thread, its loop's.  Loops in several threads have
+ *           one each, which may be lent their limits by one that they share
+ *           (shared_budget.h): the sum of these limits is never over that one's.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,6 +39,7 @@ extern "C" {
 
 struct weir_block;
 struct weir_budget;
+struct weir_budget_lender;
 
 /* One who has a reserve, and may wait for room; embedded in a valve.  Fields are private. */
 struct weir_budget_waiter {
@@ -55,15 +58,18 @@ struct weir_budget_waiter {
 
 /* The account.  Read the first three fields; change none. */
 struct weir_budget {
-	size_t limit; /* bytes */
+	size_t limit; /* bytes; what it is lent now, if it has a lender */
 	size_t used;  /* bytes; never over `limit` */
 	size_t peak;  /* the most that `used` has been */
 	size_t open;  /* `used` up to which blocks are given out */
+	size_t high; /* `used` above which a charge does more than add: `peak`, or less */
+	size_t low;  /* `used` below which a credit gives back to the lender; else 0 */
 	size_t reserved, owed;             /* bytes: of `used`, reserves; reserves waited for */
 	struct weir_budget_waiter waiters; /* list head: of those who wait for a reserve, */
 	struct weir_budget_waiter refused; /* and of those behind them, who want more */
 	void (*on_credit)(void *arg);      /* somebody waits, and there is room */
 	void *on_credit_arg;
+	struct weir_budget_lender *lender; /* of the limit (weir/impl/lender.h), or NULL */
 };
 
 WEIR_API void weir_budget_init(struct weir_budget *b, size_t limit);

@@ -4,8 +4,10 @@
 /*
  * loop.h -- the event loop: libuv's, with a context (context.h) inside.
  *
- * All that belongs to a loop is used from the thread that runs it.  Several
- * loops in several threads share nothing.
+ * All that belongs to a loop is used from the thread that runs it.  It may be made, and
+ * destroyed, in another one, while that does not run it.  Several loops in several threads
+ * share nothing but, if they are told to, a limit of memory (shared_budget.h) and an address
+ * that they listen on (weir_listener_share()).
  *
  * Regular files are read and written in slices of at most the quantum, one slice
  * a turn, from the page cache, so that they do not block the loop for long; what
@@ -21,11 +23,19 @@ extern "C" {
 
 struct uv_loop_s; /* libuv's uv_loop_t */
 struct weir_loop;
+struct weir_shared_budget;
+
+/* The smallest budget that a loop can work with, in bytes: its scratch buffer and a few
+ * flows. */
+#define WEIR_LOOP_BUDGET_MIN ((size_t)256 << 10)
 
 struct weir_loop_options {
 	struct uv_loop_s *uv; /* the caller's own loop; NULL: one of ours */
 	size_t budget;        /* bytes; 0: WEIR_BUDGET_DEFAULT */
 	size_t quantum;       /* bytes a flow moves a turn; 0: WEIR_QUANTUM_DEFAULT */
+	/* What lends the budget its limit, in place of `budget`, which is 0; must outlive the
+	 * loop.  NULL: the loop has its budget for itself. */
+	struct weir_shared_budget *shared_budget;
 };
 
 /* Make a loop.  `options` may be NULL.

@@ -24,6 +24,7 @@
 #include "weir/proxy.h"
 #include "weir/receiver.h"
 #include "weir/relay.h"
+#include "weir/shared_budget.h"
 #include "weir/spill.h"
 #include "weir/stdio.h"
 #include "weir/tap.h"

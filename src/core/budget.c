@@ -9,21 +9,25 @@
 
 #include <assert.h>
 
+#include "core/lender.h"
 #include "core/reserve.h"
 
-/* What blocks leave for reserves, if so much is not charged for them already. */
-static size_t headroom(const struct weir_budget *b)
+#if defined(__GNUC__)
+#define NOINLINE __attribute__((noinline)) /* keeps what is rare out of the short way */
+#else
+#define NOINLINE
+#endif
+
+static inline void reopen(struct weir_budget *b)
 {
-	size_t quarter = b->limit / 4;
+	size_t least, kept;
 
-	return quarter - quarter % WEIR_FLOW_RESERVE;
-}
-
-static void reopen(struct weir_budget *b)
-{
-	size_t least = headroom(b);
-	size_t kept = b->owed + (least > b->reserved ? least - b->reserved : 0);
-
+	if (b->lender) {
+		weir__lender_reopen(b);
+		return;
+	}
+	least = weir__budget_headroom(b->limit);
+	kept = b->owed + (least > b->reserved ? least - b->reserved : 0);
 	b->open = b->limit > kept ? b->limit - kept : 0;
 }
 
@@ -75,26 +79,47 @@ static bool has_share(const struct weir_budget *b, const struct weir_budget_wait
 	return room >= promised && room - promised >= (w->need ? share_of(b, w) : WEIR_FLOW_RESERVE);
 }
 
-static void offer(struct weir_budget *b)
+static inline void offer(struct weir_budget *b)
 {
+	if (!weir_budget_is_waited_for(b))
+		return;
 	if ((has_share(b, &b->waiters, 0) || has_share(b, &b->refused, 0)) && b->on_credit)
 		b->on_credit(b->on_credit_arg);
 }
 
+void weir__budget_offer(struct weir_budget *b)
+{
+	offer(b);
+}
+
 void weir_budget_set_limit(struct weir_budget *b, size_t limit)
 {
+	assert(!b->lender);
 	b->limit = limit;
 	reopen(b);
 	offer(b);
 }
 
-bool weir_budget_charge(struct weir_budget *b, size_t n)
+/* A charge that is refused, or after which more is used than ever, or so much that it is
+ * time to borrow. */
+static NOINLINE bool charge_more(struct weir_budget *b, size_t n)
 {
-	if (n > weir_budget_room(b))
+	if (n > weir_budget_room(b) && !(b->lender && weir__lender_find_room(b, n)))
 		return false;
 	b->used += n;
 	if (b->used > b->peak)
-		b->peak = b->used;
+		b->peak = b->high = b->used;
+	if (b->lender)
+		weir__lender_grow(b);
+	return true;
+}
+
+bool weir_budget_charge(struct weir_budget *b, size_t n)
+{
+	/* The sum may have wrapped only if there is no room. */
+	if (n > weir_budget_room(b) || b->used + n > b->high)
+		return charge_more(b, n);
+	b->used += n;
 	return true;
 }
 
@@ -102,6 +127,8 @@ void weir_budget_credit(struct weir_budget *b, size_t n)
 {
 	assert(n <= b->used);
 	b->used -= n;
+	if (b->used < b->low)
+		weir__lender_shrink(b);
 	offer(b);
 }
 
@@ -122,12 +149,14 @@ void weir_budget_wait(struct weir_budget *b, struct weir_budget_waiter *w)
 	if (w->next)
 		return;
 	insert(w, has_none ? &b->waiters : &b->refused);
-	if (!has_none)
-		return;
-	w->owes = b;
-	w->owed = true;
-	b->owed += WEIR_FLOW_RESERVE;
-	reopen(b);
+	if (has_none) {
+		w->owes = b;
+		w->owed = true;
+		b->owed += WEIR_FLOW_RESERVE;
+		reopen(b);
+	}
+	if (b->lender)
+		weir__lender_seek(b);
 }
 
 static void settle_debt(struct weir_budget_waiter *w)
@@ -179,6 +208,8 @@ void weir_budget_serve(struct weir_budget *b)
 		more |= has_share(b, &b->refused, 0);
 	if (more && b->on_credit)
 		b->on_credit(b->on_credit_arg);
+	if (b->lender && weir_budget_is_waited_for(b))
+		weir__lender_seek(b);
 }
 
 /* ---- reserves ---- */
@@ -186,6 +217,8 @@ void weir_budget_serve(struct weir_budget *b)
 void weir__reserve_take(struct weir_budget *b, struct weir_budget_waiter *w)
 {
 	assert(!weir__reserve_is_kept(w));
+	if (b->lender && !weir__lender_find_reserve(b))
+		return;
 	w->reserved = weir_budget_charge(b, WEIR_FLOW_RESERVE);
 	if (!w->reserved)
 		return;

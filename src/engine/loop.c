@@ -5,12 +5,10 @@
  */
 #include "engine/loop_priv.h"
 #include "engine/path.h"
+#include "engine/shared_budget.h"
 
 #include <errno.h>
 #include <stdlib.h>
-
-/* The smallest budget that a loop can work with: its scratch buffer and a few flows. */
-#define BUDGET_MIN ((size_t)256 << 10)
 
 /* The kernel copies faster to and from where a page begins. */
 #define PAGE 4096
@@ -49,6 +47,8 @@ static void schedule(struct weir_loop *loop)
 	uint64_t next = weir_context_next(&loop->ctx);
 	uint64_t time;
 
+	if (loop->member)
+		weir__member_attend(loop->member);
 	if (next == 0) {
 		uv_idle_start(&loop->idle, on_idle);
 		return;
@@ -95,15 +95,31 @@ static void init_handles(struct weir_loop *loop)
 	loop->timer_at = WEIR_NEVER;
 }
 
+/* Without a member of the shared one the budget is there too, for the loop's destruction. */
+static int init_budget(struct weir_loop *loop, size_t limit, struct weir_shared_budget *shared)
+{
+	int rc = 0;
+
+	if (shared)
+		rc = weir__member_join(shared, loop->uv, &loop->budget, &loop->member);
+	if (!loop->member)
+		weir_budget_init(&loop->budget, limit);
+	return rc;
+}
+
 int weir_loop_create(const struct weir_loop_options *options, struct weir_loop **out)
 {
-	struct weir_loop *loop = calloc(1, sizeof(*loop));
+	struct weir_loop *loop;
 	size_t budget = options && options->budget ? options->budget : WEIR_BUDGET_DEFAULT;
+	struct weir_shared_budget *shared = options ? options->shared_budget : NULL;
 	int rc;
 
+	if (shared && options->budget)
+		return -EINVAL;
+	loop = calloc(1, sizeof(*loop));
 	if (!loop)
 		return -ENOMEM;
-	rc = budget < BUDGET_MIN ? WEIR_EBUDGET : 0;
+	rc = budget < WEIR_LOOP_BUDGET_MIN ? WEIR_EBUDGET : 0;
 	loop->uv = options ? options->uv : NULL;
 	if (rc == 0 && !loop->uv) {
 		loop->is_own = true;
@@ -114,18 +130,18 @@ int weir_loop_create(const struct weir_loop_options *options, struct weir_loop *
 		free(loop);
 		return rc;
 	}
-	weir_budget_init(&loop->budget, budget);
+	rc = init_budget(loop, budget, shared);
 	weir_context_init(&loop->ctx, &loop->budget, now, on_wake, loop);
 	if (options && options->quantum)
 		loop->ctx.quantum = options->quantum;
 	init_handles(loop);
 	loop->pipe[0] = loop->pipe[1] = -1;
-	loop->scratch = aligned_alloc(PAGE, WEIR__SCRATCH_MIN);
+	loop->scratch = rc == 0 ? aligned_alloc(PAGE, WEIR__SCRATCH_MIN) : NULL;
 	if (!loop->scratch || !weir_budget_charge(&loop->budget, WEIR__SCRATCH_MIN)) {
 		free(loop->scratch);
 		loop->scratch = NULL;
 		weir_loop_destroy(loop);
-		return -ENOMEM;
+		return rc < 0 ? rc : -ENOMEM;
 	}
 	loop->scratch_size = WEIR__SCRATCH_MIN;
 	*out = loop;
@@ -160,6 +176,19 @@ static void settle_objects(struct weir_loop *loop)
 		weir_context_run(&loop->ctx);
 }
 
+static void on_left(void *arg)
+{
+	weir__loop_release(arg);
+}
+
+static void free_scratch(struct weir_loop *loop)
+{
+	if (loop->scratch)
+		weir_budget_credit(&loop->budget, loop->scratch_size);
+	free(loop->scratch);
+	loop->scratch = NULL;
+}
+
 void weir_loop_destroy(struct weir_loop *loop)
 {
 	if (!loop)
@@ -171,13 +200,17 @@ void weir_loop_destroy(struct weir_loop *loop)
 		close_handle(loop, (uv_handle_t *)&s->handle, on_signal_closed);
 	}
 	settle_objects(loop);
+	free_scratch(loop);
+	if (loop->member) {
+		weir__loop_retain(loop);
+		loop->budget.lender = NULL;
+		weir__member_leave(loop->member, on_left, loop);
+		loop->member = NULL;
+	}
 	close_handle(loop, (uv_handle_t *)&loop->idle, on_handle_closed);
 	close_handle(loop, (uv_handle_t *)&loop->check, on_handle_closed);
 	close_handle(loop, (uv_handle_t *)&loop->timer, on_handle_closed);
 	settle_objects(loop);
-	if (loop->scratch)
-		weir_budget_credit(&loop->budget, loop->scratch_size);
-	free(loop->scratch);
 	weir__path_fini(loop);
 	weir_context_fini(&loop->ctx);
 	if (loop->is_own)
@@ -187,6 +220,8 @@ void weir_loop_destroy(struct weir_loop *loop)
 
 void weir_loop_run(struct weir_loop *loop)
 {
+	if (loop->member)
+		weir__member_attend(loop->member); /* of what was begun before */
 	uv_run(loop->uv, UV_RUN_DEFAULT);
 }
 
@@ -222,14 +257,15 @@ void weir__loop_release(struct weir_loop *loop)
 
 unsigned char *weir__loop_scratch(struct weir_loop *loop, size_t want, size_t *size)
 {
-	size_t grown = loop->scratch_size;
+	size_t grown = loop->scratch_size, whole;
 
 	if (want > WEIR__SCRATCH_MAX)
 		want = WEIR__SCRATCH_MAX;
 	while (grown < want)
 		grown *= 2;
 	/* A small budget is for the flows. */
-	if (grown > loop->scratch_size && grown <= loop->budget.limit / 8 &&
+	whole = loop->member ? weir__member_part(loop->member) : loop->budget.limit;
+	if (grown > loop->scratch_size && grown <= whole / 8 &&
 	    weir_budget_charge(&loop->budget, grown - loop->scratch_size)) {
 		unsigned char *bigger = aligned_alloc(PAGE, grown);
 

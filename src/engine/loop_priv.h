@@ -9,11 +9,13 @@
 #define WEIR__SCRATCH_MIN ((size_t)64 << 10)
 #define WEIR__SCRATCH_MAX ((size_t)1 << 20)
 
+struct weir__member;
 struct weir__signal;
 
 struct weir_loop {
 	struct weir_context ctx;
 	struct weir_budget budget;
+	struct weir__member *member; /* of a shared budget, which lends ours; or NULL */
 	uv_loop_t *uv;
 	uv_loop_t own;       /* what `uv` points to, unless it is the caller's */
 	bool is_own;
