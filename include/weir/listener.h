@@ -36,6 +36,22 @@ WEIR_API const char *weir_listener_address(const struct weir_listener *l);
 /* The port of a TCP listener, else 0. */
 WEIR_API int weir_listener_port(const struct weir_listener *l);
 
+/*
+ * Listen on the same address, and port, once more, for another loop: the system gives each
+ * peer to one of the listeners (SO_REUSEPORT), by chance, and what waits for one no other one
+ * takes.  `of` must be a TCP listener that was made with `reuse_port`.
+ *
+ * Whoever listens on that address already keeps the first listener from being made; any
+ * process of the same user that asks for the same may join later.
+ *
+ * Threads  `of` may belong to another thread, as long as it is not closed meanwhile.
+ * Returns  0 and the listener in *out, not yet accepting; WEIR_ENOTSUP if `of` cannot be
+ *          shared; another negative code.
+ */
+WEIR_API WEIR_MUST_USE int weir_listener_share(struct weir_loop *loop,
+					       const struct weir_listener *of,
+					       struct weir_listener **out);
+
 /* Stop listening.  A UNIX socket's path is removed.  `l` must not be used
  * afterwards.  NULL is allowed. */
 WEIR_API void weir_listener_close(struct weir_listener *l);

@@ -20,6 +20,7 @@ struct weir_tcp_options {
 	bool no_keepalive;    /* keep-alive probes are on by default */
 	unsigned keepalive_s; /* idle seconds before the first probe; 0: 60 */
 	uint64_t connect_ns;  /* give up connecting after so long; 0: the system's limits */
+	bool reuse_port;      /* listening: weir_listener_share() will be asked for others */
 };
 
 /* Whether `host` is an IPv6 address, with or without an interface after '%'. */

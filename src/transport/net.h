@@ -84,6 +84,8 @@ struct weir_listener {
 	int fd;
 	bool started;
 	bool closed;
+	bool dual;                   /* it takes IPv4 peers on an IPv6 socket */
+	struct weir_tcp_options tcp; /* of a TCP listener */
 	struct weir__address address;
 	char text[WEIR__ADDRESS_TEXT];
 };

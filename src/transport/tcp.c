@@ -236,29 +236,64 @@ int weir_tcp_connect(struct weir_loop *loop, const char *host, const char *port,
 	return 0;
 }
 
-/* Open a listening socket.  `dual` takes IPv4 peers on an IPv6 socket as well; a
- * named IPv6 address does not, so that "0.0.0.0" and "::" can both be listened on. */
-static int open_listening(const struct addrinfo *ai, bool dual,
-                          const struct weir_tcp_options *options)
+/* What is listened on, and how. */
+struct spot {
+	const struct sockaddr *sa;
+	socklen_t len;
+	bool dual;   /* take IPv4 peers on an IPv6 socket as well; a named IPv6 address does not,
+	                so that "0.0.0.0" and "::" can both be listened on */
+	bool shared; /* others of ours listen there already */
+};
+
+static int set_int(int fd, int level, int option, int value)
 {
-	int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int one = 1, only = !dual, rc = 0;
+	return setsockopt(fd, level, option, &value, sizeof(value)) ? -errno : 0;
+}
+
+/* The first of several takes the address as one that is alone does, and only then lets the
+ * others in: so it fails if somebody else is there. */
+static int bind_to(int fd, const struct spot *spot, bool reuse_port)
+{
+	int rc = 0;
+
+	if (spot->shared)
+		rc = set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	if (rc == 0 && bind(fd, spot->sa, spot->len))
+		rc = -errno;
+	if (rc == 0 && reuse_port && !spot->shared)
+		rc = set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	return rc;
+}
+
+/* Open a listening socket. */
+static int open_listening(const struct spot *spot, const struct weir_tcp_options *options)
+{
+	int fd = socket(spot->sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int rc;
 
 	if (fd < 0)
 		return -errno;
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
-	    (ai->ai_family == AF_INET6 &&
-	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof(only))))
-		rc = -errno;
+	rc = set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (rc == 0 && spot->sa->sa_family == AF_INET6)
+		rc = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, !spot->dual);
 	if (rc == 0)
 		rc = weir__socket_set_options(fd, options);
-	if (rc == 0 && (bind(fd, ai->ai_addr, ai->ai_addrlen) || listen(fd, BACKLOG)))
+	if (rc == 0)
+		rc = bind_to(fd, spot, options->reuse_port);
+	if (rc == 0 && listen(fd, BACKLOG))
 		rc = -errno;
 	if (rc) {
 		close(fd);
 		return rc;
 	}
 	return fd;
+}
+
+static int open_found(const struct addrinfo *ai, bool dual, const struct weir_tcp_options *options)
+{
+	const struct spot spot = {.sa = ai->ai_addr, .len = ai->ai_addrlen, .dual = dual};
+
+	return open_listening(&spot, options);
 }
 
 /* Whether the error says that the system has no IPv6. */
@@ -269,7 +304,8 @@ static bool is_family_missing(int rc)
 }
 
 /* Every address: one socket for both families, or IPv4 alone. */
-static int open_any(const struct addrinfo *found, const struct weir_tcp_options *options)
+static int open_any(const struct addrinfo *found, const struct weir_tcp_options *options,
+                    bool *dual)
 {
 	const struct addrinfo *v4 = NULL, *v6 = NULL;
 	int rc = -EAFNOSUPPORT;
@@ -281,15 +317,16 @@ static int open_any(const struct addrinfo *found, const struct weir_tcp_options 
 			v4 = ai;
 	}
 	if (v6)
-		rc = open_listening(v6, true, options);
+		rc = open_found(v6, true, options);
+	*dual = rc >= 0;
 	if (v4 && is_family_missing(rc))
-		rc = open_listening(v4, false, options);
+		rc = open_found(v4, false, options);
 	return rc;
 }
 
 /* Resolve, here and now, and open.  Returns the socket or a negative code. */
 static int open_named(struct weir_loop *loop, const char *host, const char *port,
-                      const struct weir_tcp_options *options)
+                      const struct weir_tcp_options *options, bool *dual)
 {
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
 	bool any = !*host || strcmp(host, "*") == 0;
@@ -298,34 +335,62 @@ static int open_named(struct weir_loop *loop, const char *host, const char *port
 
 	if (rc)
 		return resolve_error(rc);
-	rc = any ? open_any(request.addrinfo, options)
-	         : open_listening(request.addrinfo, false, options);
+	rc = any ? open_any(request.addrinfo, options, dual)
+	         : open_found(request.addrinfo, false, options);
 	uv_freeaddrinfo(request.addrinfo);
 	return rc;
+}
+
+/* Make a listener of a socket, or of the code of its failure. */
+static int make_listener(struct weir_loop *loop, int fd, bool dual,
+                         const struct weir_tcp_options *options, struct weir_listener **out)
+{
+	struct weir_listener *l;
+	int rc;
+
+	if (fd < 0)
+		return fd;
+	l = calloc(1, sizeof(*l));
+	rc = l ? weir__listener_init(l, loop, fd, NULL) : -ENOMEM;
+	if (rc) {
+		close(fd);
+		free(l);
+		return rc;
+	}
+	l->dual = dual;
+	l->tcp = *options;
+	*out = l;
+	return 0;
 }
 
 int weir_tcp_listen(struct weir_loop *loop, const char *host, const char *port,
                     const struct weir_tcp_options *options, struct weir_listener **out)
 {
 	static const struct weir_tcp_options defaults;
-	struct weir_listener *l;
-	int fd, rc;
+	bool dual = false;
+	int fd;
 
 	if (!host || check_port(port) || check_options(options))
 		return -EINVAL;
 	if (strlen(host) > HOST_MAX)
 		return WEIR_ERESOLVE;
-	l = calloc(1, sizeof(*l));
-	if (!l)
-		return -ENOMEM;
-	fd = open_named(loop, host, port, options ? options : &defaults);
-	rc = fd < 0 ? fd : weir__listener_init(l, loop, fd, NULL);
-	if (rc) {
-		if (fd >= 0)
-			close(fd);
-		free(l);
-		return rc;
-	}
-	*out = l;
-	return 0;
+	if (!options)
+		options = &defaults;
+	fd = open_named(loop, host, port, options, &dual);
+	return make_listener(loop, fd, dual, options, out);
+}
+
+int weir_listener_share(struct weir_loop *loop, const struct weir_listener *of,
+                        struct weir_listener **out)
+{
+	const struct spot spot = {
+		.sa = (const struct sockaddr *)&of->address.sa,
+		.len = of->address.len,
+		.dual = of->dual,
+		.shared = true,
+	};
+
+	if (!of->tcp.reuse_port || !of->address.len)
+		return WEIR_ENOTSUP;
+	return make_listener(loop, open_listening(&spot, &of->tcp), of->dual, &of->tcp, out);
 }

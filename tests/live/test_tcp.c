@@ -762,6 +762,61 @@ static void test_listener_knows_its_address(void **state)
 	weir_listener_close(NULL);
 }
 
+/* Of two listeners, what comes to either. */
+static bool have_accepted_24(void *arg)
+{
+	const struct accepted *a = arg;
+
+	return a[0].count + a[1].count >= 24;
+}
+
+static void test_listeners_share_an_address(void **state)
+{
+	const struct weir_tcp_options options = {.reuse_port = true};
+	static const char *const hosts[] = {"127.0.0.1", "*"};
+	struct bench *b = *state;
+	struct weir_listener *other = NULL;
+	int peers[24];
+
+	for (int i = 0; i < 2; i++) {
+		struct accepted a[2] = {{0}};
+		const char *port;
+
+		assert_int_equal(weir_tcp_listen(b->loop, hosts[i], "0", &options, &a[0].l), 0);
+		assert_int_equal(weir_listener_share(b->loop, a[0].l, &a[1].l), 0);
+		assert_string_equal(weir_listener_address(a[1].l), weir_listener_address(a[0].l));
+		/* It is ours, all the same: also for one who would share it. */
+		port = port_text(weir_listener_port(a[0].l));
+		assert_int_equal(weir_tcp_listen(b->loop, hosts[i], port, NULL, &other),
+		                 -EADDRINUSE);
+		assert_int_equal(weir_tcp_listen(b->loop, hosts[i], port, &options, &other),
+		                 -EADDRINUSE);
+		for (int k = 0; k < 2; k++)
+			weir_listener_start(a[k].l, on_accept, &a[k]);
+		for (int k = 0; k < 24; k++)
+			peers[k] = connect_raw(weir_listener_port(a[0].l));
+		wait_for(b, have_accepted_24, a);
+		/* By chance; that all come to one is once in eight million. */
+		assert_true(a[0].count > 0 && a[1].count > 0);
+		for (int k = 0; k < 24; k++)
+			close(peers[k]);
+		for (int k = 0; k < 2; k++) {
+			close_accepted(&a[k]);
+			weir_listener_close(a[k].l);
+		}
+	}
+}
+
+static void test_a_listener_that_is_not_to_be_shared_is_not(void **state)
+{
+	struct bench *b = *state;
+	struct weir_listener *l = listen_on(b, "127.0.0.1"), *other = NULL;
+
+	assert_int_equal(weir_listener_share(b->loop, l, &other), WEIR_ENOTSUP);
+	assert_null(other);
+	weir_listener_close(l);
+}
+
 static void test_any_address_takes_both_families(void **state)
 {
 	struct bench *b = *state;
@@ -1148,6 +1203,8 @@ int main(void)
 		TEST(test_cancel_before_a_worker_resolves),
 		TEST(test_cancel_while_connecting),
 		TEST(test_listener_knows_its_address),
+		TEST(test_listeners_share_an_address),
+		TEST(test_a_listener_that_is_not_to_be_shared_is_not),
 		TEST(test_any_address_takes_both_families),
 		TEST(test_paused_listener_leaves_peers_in_the_backlog),
 		TEST(test_listener_closes_inside_its_callback),
