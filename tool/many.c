@@ -8,6 +8,9 @@
 #include "report.h"
 #include "text.h"
 
+/* Less than the period of the progress line. */
+#define TELL_NS (150 * WEIR_NS_PER_MS)
+
 struct peer {
 	struct many *many;
 	struct peer *next, *prev;
@@ -19,8 +22,9 @@ struct many {
 	struct app *app;
 	struct weir_listener *listener; /* borrowed; NULL once we stop */
 	struct peer *peers;
-	uint64_t count, served, failed, cut;
+	uint64_t count;
 	uint64_t out[2]; /* bytes of those that are gone */
+	struct weir_timer tell; /* in a team, from time to time: how far we are */
 };
 
 static void on_accept(void *arg, struct weir_transport *t);
@@ -32,7 +36,7 @@ static void add(struct many *m, struct peer *peer)
 		m->peers->prev = peer;
 	m->peers = peer;
 	m->count++;
-	if (m->count >= m->app->o->max_peers)
+	if (m->count >= m->app->max_peers)
 		weir_listener_pause(m->listener);
 }
 
@@ -52,11 +56,11 @@ static void count_result(struct many *m, const struct result *r)
 	for (int i = 0; i < 2; i++)
 		m->out[i] += r->outcome[i].offset;
 	if (r->end == WEIR_FINISHED)
-		m->served++;
+		m->app->counts.served++;
 	else if (m->listener)
-		m->failed++;
+		m->app->counts.failed++;
 	else
-		m->cut++;
+		m->app->counts.cut++;
 }
 
 static void on_peer_done(struct job *job, void *arg)
@@ -114,39 +118,85 @@ static void on_signal(void *arg)
 		weir_loop_stop(m->app->loop);
 }
 
-static void take_sample(void *arg, struct sample *sample)
+/* The bytes of all who are here, or have been. */
+static void look(const struct many *m, uint64_t out[2])
 {
-	struct many *m = arg;
 	struct weir_progress p;
 
-	sample->ways = job_kind_of(m->app->o)->ways;
-	sample->many = true;
-	sample->peers = (unsigned long)m->count;
-	for (int i = 0; i < sample->ways; i++) {
-		sample->out[i] = m->out[i];
+	for (int i = 0; i < 2; i++) {
+		out[i] = m->out[i];
 		for (struct peer *peer = m->peers; peer; peer = peer->next) {
 			job_progress(peer->job, i, &p);
-			sample->out[i] += p.out;
+			out[i] += p.out;
 		}
 	}
 }
 
-int many_run(struct app *app)
+static void tell(struct many *m)
 {
-	struct many m = {.app = app, .listener = app->listener[options_listener(app->o)]};
-	struct progress progress;
+	uint64_t out[2];
+
+	look(m, out);
+	m->app->tally.peers = m->count;
+	m->app->tally.out[0] = out[0];
+	m->app->tally.out[1] = out[1];
+}
+
+static void run_tell(struct weir_timer *timer)
+{
+	struct many *m = (struct many *)((char *)timer - offsetof(struct many, tell));
+
+	tell(m);
+	weir_timer_set(m->app->ctx, timer, weir_context_now(m->app->ctx) + TELL_NS);
+}
+
+/* The first of a team is asked for all. */
+static void take_sample(void *arg, struct sample *sample)
+{
+	struct many *m = arg;
+
+	sample->ways = job_kind_of(m->app->o)->ways;
+	sample->many = true;
+	sample->peers = (unsigned long)m->count;
+	look(m, sample->out);
+	for (unsigned i = 1; m->app->team && i < m->app->o->threads; i++) {
+		const struct tally *other = &m->app->team[i].tally;
+
+		sample->peers += (unsigned long)other->peers;
+		sample->out[0] += other->out[0];
+		sample->out[1] += other->out[1];
+	}
+}
+
+void many_serve(struct app *app)
+{
+	struct many m = {
+		.app = app,
+		.listener = app->listener[options_listener(app->o)],
+		.tell = {.run = run_tell},
+	};
+	struct progress progress = {0};
 
 	app->on_signal = on_signal;
 	app->on_signal_arg = &m;
 	weir_listener_start(m.listener, on_accept, &m);
-	progress_begin(&progress, app, take_sample, &m);
+	if (app->index == 0)
+		progress_begin(&progress, app, take_sample, &m);
+	else if (progress_is_wanted(app->o))
+		run_tell(&m.tell);
 	weir_loop_run(app->loop);
+	weir_timer_cancel(app->ctx, &m.tell);
+	tell(&m);
 	progress_end(&progress);
 	app->on_signal = NULL;
+}
+
+int many_tell(const struct app *app, const struct counts *counts)
+{
 	if (app->o->verbose)
 		report_memory(app);
 	line_print("stopped by %s: %llu peers served, %llu failed, %llu cut",
-		   report_signal_name(app->signum), (unsigned long long)m.served,
-		   (unsigned long long)m.failed, (unsigned long long)m.cut);
+		   report_signal_name(app->signum), (unsigned long long)counts->served,
+		   (unsigned long long)counts->failed, (unsigned long long)counts->cut);
 	return 128 + app->signum;
 }

@@ -189,6 +189,10 @@ static int check_many(const struct options *o)
 		listeners += weir_endpoint_listens(o->end[i]);
 	if (listeners != 1)
 		return line_expected("--many", "exactly one endpoint that listens");
+	if (o->threads > 1 &&
+	    strcmp(weir_endpoint_scheme(o->end[options_listener(o)]), "tcp-listen") != 0)
+		return line_expected("--threads", "tcp-listen:// to listen on; the system shares "
+						  "no other address between threads");
 	for (size_t i = 0; i < o->ends; i++)
 		if (weir_endpoint_is_stdio(o->end[i]))
 			return line_expected("--many",

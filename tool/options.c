@@ -10,9 +10,11 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "operands.h"
 #include "text.h"
+#include "weir/budget.h"
 #include "weir/hash.h"
 
 /* What a loop needs for itself and a few flows. */
@@ -28,7 +30,9 @@
 #define PEERS_DEFAULT 1024
 #define PEERS_MAX 1000000
 
-enum kind { FLAG, PROGRESS, SIZE, DURATION, COUNT, DIGEST, PATHS };
+#define THREADS_MAX 256
+
+enum kind { FLAG, PROGRESS, SIZE, DURATION, COUNT, THREADS, DIGEST, PATHS };
 
 struct spec {
 	const char *name;
@@ -64,6 +68,8 @@ static const struct spec specs[] = {
 	 "a duration above 0, such as 500ms, 30s or 5m"},
 	{"max-peers", 0, COUNT, BOTH, AT(max_peers), 1, PEERS_MAX,
 	 "a number from 1 to 1000000"},
+	{"threads", 0, THREADS, COMMAND_RELAY, AT(threads), 1, THREADS_MAX,
+	 "a number from 1 to 256, or auto"},
 	{"hash", 0, DIGEST, BOTH, AT(hash), 0, 0,
 	 "the name of a digest, such as sha256, sha512 or blake2b512; at most 8 of them"},
 	{"path", 0, PATHS, BOTH, AT(paths), 0, 0, "fastest, copy or kernel"},
@@ -128,6 +134,16 @@ static int set_paths(struct options *o, const char *name)
 	return -1;
 }
 
+/* The cores that are there to be used; one if nobody can say. */
+static uint64_t cores(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (n < 1)
+		return 1;
+	return n > THREADS_MAX ? THREADS_MAX : (uint64_t)n;
+}
+
 /* Put the value of `text` into the options. */
 static int parse_value(struct options *o, const struct spec *spec, const char *text)
 {
@@ -138,6 +154,10 @@ static int parse_value(struct options *o, const struct spec *spec, const char *t
 		return add_digest(o, text);
 	if (spec->kind == PATHS)
 		return set_paths(o, text);
+	if (spec->kind == THREADS && strcmp(text, "auto") == 0) {
+		o->threads = cores();
+		return 0;
+	}
 	switch (spec->kind) {
 	case SIZE:
 		rc = weir_size_parse(text, &n);
@@ -246,6 +266,22 @@ static uint64_t default_peers(const struct options *o)
 	return limit.rlim_cur > 64 + each ? (limit.rlim_cur - 32) / each : 8;
 }
 
+/* What is for all threads together is dealt out to them. */
+static int check_threads(const struct options *o)
+{
+	if (o->threads == 1)
+		return 0;
+	if ((o->budget ? o->budget : WEIR_BUDGET_DEFAULT) / o->threads < BUDGET_MIN)
+		return line_expected("--budget", "256Ki or more for each of --threads");
+	if (o->max_peers < o->threads)
+		return line_expected("--max-peers", "1 or more for each of --threads");
+	if (o->rate && o->rate < o->threads)
+		return line_expected("--rate", "1 or more for each of --threads");
+	if (o->burst && o->burst < o->threads)
+		return line_expected("--burst", "1 or more for each of --threads");
+	return 0;
+}
+
 static int check_together(struct parse *p)
 {
 	struct options *o = p->o;
@@ -261,9 +297,14 @@ static int check_together(struct parse *p)
 				"less than the high mark (64Ki unless --high is given)");
 	if (was_given(p, "max-peers") && !o->many)
 		return line_expected("--max-peers", "--many with it");
-	if (o->many && o->max_peers == 0)
+	if (was_given(p, "threads") && !o->many)
+		return line_expected("--threads", "--many with it");
+	if (o->many && o->max_peers == 0) {
 		o->max_peers = default_peers(o);
-	return operands_check(o);
+		if (o->max_peers < o->threads)
+			o->max_peers = o->threads;
+	}
+	return check_threads(o) < 0 ? -1 : operands_check(o);
 }
 
 int options_parse(struct options *o, enum command command, int argc, char **argv)
@@ -275,6 +316,7 @@ int options_parse(struct options *o, enum command command, int argc, char **argv
 	*o = (struct options){
 		.command = command,
 		.name = command == COMMAND_COPY ? "copy" : "relay",
+		.threads = 1,
 	};
 	o->end = calloc((size_t)argc + 1, sizeof(*o->end));
 	o->policy = calloc((size_t)argc + 1, sizeof(*o->policy));

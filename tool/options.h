@@ -39,6 +39,7 @@ struct options {
 	uint64_t budget;      /* 0: the default */
 	uint64_t idle_ns, stall_ns, total_ns, linger_ns; /* 0: none */
 	uint64_t max_peers;
+	uint64_t threads; /* 1 or more */
 	const char *hash[HASHES_MAX]; /* names of digests, each once */
 	size_t hashes;
 	enum weir_paths paths;

@@ -157,15 +157,18 @@ static bool shares_terminal(const struct options *o)
 	       fstat(STDERR_FILENO, &err) == 0 && out.st_rdev == err.st_rdev;
 }
 
+bool progress_is_wanted(const struct options *o)
+{
+	return o->progress == WHEN_ALWAYS || (o->progress == WHEN_TERMINAL &&
+					      isatty(STDERR_FILENO) && !shares_terminal(o));
+}
+
 void progress_begin(struct progress *p, struct app *app,
 		    void (*take)(void *arg, struct sample *sample), void *arg)
 {
-	const struct options *o = app->o;
-
 	*p = (struct progress){.app = app, .take = take, .arg = arg, .timer.run = run_timer};
 	p->terminal = isatty(STDERR_FILENO);
-	p->shown = o->progress == WHEN_ALWAYS ||
-		   (o->progress == WHEN_TERMINAL && p->terminal && !shares_terminal(o));
+	p->shown = progress_is_wanted(app->o);
 	if (!p->shown)
 		return;
 	p->began = p->drawn = weir_context_now(app->ctx);

@@ -33,6 +33,9 @@ struct progress {
 	double rate[2]; /* bytes per second, smoothed */
 };
 
+/* Whether the options and standard error say that there is to be one. */
+bool progress_is_wanted(const struct options *o);
+
 /* Begin, if the options and standard error say that there is to be one. */
 void progress_begin(struct progress *p, struct app *app,
 		    void (*take)(void *arg, struct sample *sample), void *arg);

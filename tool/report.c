@@ -168,9 +168,16 @@ static double peak_memory(void)
 void report_memory(const struct app *app)
 {
 	char memory[TEXT_MAX], held[TEXT_MAX];
+	size_t peak = weir_loop_budget(app->loop)->peak;
 
+	/* Each had that once, perhaps not at the same time; all that was lent is the most. */
+	for (unsigned i = 1; app->team && i < app->o->threads && app->team[i].loop; i++)
+		peak += weir_loop_budget(app->team[i].loop)->peak;
+
+	if (app->shared && peak > weir_shared_budget_peak(app->shared))
+		peak = weir_shared_budget_peak(app->shared);
 	line_print("peak memory %s, of which buffers %s", text_bytes(memory, peak_memory()),
-		   text_bytes(held, (double)weir_loop_budget(app->loop)->peak));
+		   text_bytes(held, (double)peak));
 }
 
 static void summarise_way(const struct result *r, int way, const char *peer)
@@ -285,7 +292,9 @@ static int tell_all_digests(const struct app *app, const struct result *r)
 {
 	FILE *out = options_stdout_taken(app->o) || app_closed_fds[1] ? stderr : stdout;
 	bool some = false;
+	int rc;
 
+	flockfile(out);
 	for (int i = 0; i < r->kind->ways; i++) {
 		/* A relay has failed as a whole. */
 		if (r->kind->ways == 2 && r->end != WEIR_FINISHED)
@@ -297,7 +306,9 @@ static int tell_all_digests(const struct app *app, const struct result *r)
 		tell_digests(app, out, r->sinks[i].digests, i + 1);
 		some |= r->sinks[i].digests != NULL;
 	}
-	return some && fflush(out) != 0 ? -errno : 0;
+	rc = some && fflush(out) != 0 ? -errno : 0;
+	funlockfile(out);
+	return rc;
 }
 
 int report(const struct app *app, const struct result *r, const char *peer, bool quiet)

@@ -11,7 +11,7 @@
  */
 int report(const struct app *app, const struct result *r, const char *peer, bool quiet);
 
-/* The line of --verbose about memory. */
+/* The line of --verbose about memory, of all threads when they have ended. */
 void report_memory(const struct app *app);
 
 /* "SIGINT" and so on. */

@@ -3,13 +3,14 @@
 #include "text.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define NS_PER_S 1000000000ull
 
-static bool progress_shown;
+static atomic_bool progress_shown; /* lines come from several threads */
 
 static const struct {
 	const char *suffix;
@@ -113,9 +114,8 @@ void line_begin(struct line *line)
 	/* Without memory the line goes out in pieces, but it goes. */
 	if (!line->out)
 		line->out = stderr;
-	if (progress_shown)
+	if (atomic_exchange(&progress_shown, false))
 		fputs("\r\033[K", line->out);
-	progress_shown = false;
 	fputs("weir: ", line->out);
 }
 

@@ -114,7 +114,9 @@ const char usage_relay[] =
 	"\n"
 	"Options:\n" LIMITS ", each way\n" MARKS
 	"      --linger TIME        once one direction has ended, give up when the other\n"
-	"                           gives nothing for so long (never)\n" MANY REPORTS
+	"                           gives nothing for so long (never)\n" MANY
+	"      --threads N          with --many: serve with N threads, or auto for as many\n"
+	"                           as there are cores (1)\n" REPORTS
 	"\n" UNITS
 	"\n" ENDPOINTS
 	"\n"

@@ -234,7 +234,7 @@ class Usage(Case):
         page = os.path.join(SRC, "docs", "man", "weir.1")
         with open(page) as f:
             text = f.read()
-        for option in OPTIONS + ["--append", "--linger"]:
+        for option in OPTIONS + ["--append", "--linger", "--threads"]:
             self.assertIn("Fl -" + option[2:], text)
         for name in ENDPOINTS:
             self.assertIn("Li " + name, text)
@@ -265,6 +265,8 @@ class Usage(Case):
         self.assertEqual(sorted(complete("weir", "copy", "--")),
                          sorted(OPTIONS + ["--append"]))
         self.assertIn("--linger", complete("weir", "relay", "--l"))
+        self.assertIn("--threads", complete("weir", "relay", "--t"))
+        self.assertEqual(complete("weir", "relay", "--threads", ""), ["auto"])
         self.assertNotIn("--append", complete("weir", "relay", "--"))
         self.write("tape", b"")
         self.assertEqual(sorted(complete("weir", "copy", "t")), ["tape", "tcp-listen://", "tcp://"])

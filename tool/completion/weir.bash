@@ -26,7 +26,7 @@ _weir()
 		[[ $COMP_CWORD -gt 2 ]] && schemes+=" block drop detach spill"
 		;;
 	relay)
-		options+=" --linger"
+		options+=" --linger --threads"
 		;;
 	*)
 		return
@@ -38,6 +38,10 @@ _weir()
 	case $prev in
 	--rate | --burst | --high | --low | --budget | --idle-timeout | --stall-timeout | \
 		--timeout | --linger | --max-peers)
+		return
+		;;
+	--threads)
+		mapfile -t COMPREPLY < <(compgen -W "auto" -- "$cur")
 		return
 		;;
 	--path)
