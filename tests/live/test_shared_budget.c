@@ -180,9 +180,11 @@ static struct weir_loop *loop_of(struct weir_shared_budget *shared)
 	return loop;
 }
 
+#define WAS_CALLED (((uint64_t)1 << 56) - 1) /* that a need never is */
+
 static void on_room(struct weir_budget_waiter *w)
 {
-	w->need = SIZE_MAX; /* was called */
+	w->need = WAS_CALLED;
 }
 
 static void on_timer(struct weir_timer *timer)
@@ -228,7 +230,7 @@ static void test_a_loop_in_need_gets_its_share_of_what_another_one_holds(void **
 	assert_true(took > 64 * KIB); /* it lives, all the same */
 	weir_budget_wait(weir_loop_budget(b), &w);
 	turn(b);
-	assert_true(w.need != SIZE_MAX);
+	assert_true(w.need != WAS_CALLED);
 	/* Without `a` being told it would use it again for itself. */
 	turn(a);
 	for (size_t n = most; n > 0; n -= WEIR_BLOCK_SMALL) {
@@ -237,12 +239,12 @@ static void test_a_loop_in_need_gets_its_share_of_what_another_one_holds(void **
 		    weir_budget_charge(weir_loop_budget(a), WEIR_BLOCK_SMALL))
 			n += WEIR_BLOCK_SMALL;
 		turn(b);
-		if (w.need == SIZE_MAX) {
+		if (w.need == WAS_CALLED) {
 			most = n - WEIR_BLOCK_SMALL;
 			break;
 		}
 	}
-	assert_true(w.need == SIZE_MAX);
+	assert_true(w.need == WAS_CALLED);
 	weir_budget_credit(weir_loop_budget(a), most);
 	weir_budget_credit(weir_loop_budget(b), took);
 	turn(a);

@@ -62,9 +62,11 @@ static size_t sum(const struct lender *t)
 	return t->blocks + t->reserves + t->b.limit;
 }
 
+#define WAS_CALLED (((uint64_t)1 << 56) - 1) /* that a need never is */
+
 static void on_room(struct weir_budget_waiter *w)
 {
-	w->need = SIZE_MAX; /* was called */
+	w->need = WAS_CALLED;
 }
 
 static void test_it_borrows_before_it_has_used_what_it_has(void **state)
@@ -137,7 +139,7 @@ static void test_one_in_line_is_called_when_there_is_something_to_lend_again(voi
 		weir_lender_ready(&t.base);
 		assert_true(t.called > 0);
 		weir_budget_serve(&t.b);
-		assert_true(w.need == SIZE_MAX);
+		assert_true(w.need == WAS_CALLED);
 		assert_null(w.next);
 	}
 }
@@ -158,8 +160,8 @@ static void test_the_second_in_line_is_borrowed_for_too(void **state)
 	weir_lender_ready(&t.base);
 	weir_budget_serve(&t.b);
 	weir_budget_serve(&t.b);
-	assert_true(w[0].need == SIZE_MAX);
-	assert_true(w[1].need == SIZE_MAX);
+	assert_true(w[0].need == WAS_CALLED);
+	assert_true(w[1].need == WAS_CALLED);
 }
 
 static void test_a_reserve_is_lent_where_blocks_have_all(void **state)
@@ -188,7 +190,7 @@ static void test_a_reserve_is_lent_where_blocks_have_all(void **state)
 	t.reserves = WEIR_FLOW_RESERVE;
 	weir_lender_ready(&t.base);
 	weir_budget_serve(&t.b);
-	assert_true(w[n].need == SIZE_MAX);
+	assert_true(w[n].need == WAS_CALLED);
 	weir__reserve_take(&t.b, &w[n]);
 	assert_true(w[n].reserved);
 
