@@ -51,6 +51,7 @@ struct ground {
 	struct weir_context ctx;
 	uint64_t now;
 	unsigned inside; /* calls to be made from inside others, until the next step */
+	void (*look)(struct ground *g); /* at each deadline, before and after it; may be NULL */
 };
 
 static inline uint64_t ground_now(void *arg)
@@ -82,8 +83,12 @@ static inline void ground_pass(struct ground *g, uint64_t ns)
 	ground_run(g);
 	while (weir_context_next(&g->ctx) <= until) {
 		g->now = weir_context_next(&g->ctx);
+		if (g->look)
+			g->look(g);
 		weir_context_run(&g->ctx);
 		ground_run(g);
+		if (g->look)
+			g->look(g);
 	}
 	g->now = until;
 }
