@@ -660,6 +660,7 @@ static void check_whole(struct sink *s)
 		return;
 	if (!s->branch) {
 		CHECK(s->ends == 1);
+		CHECK(!s->finishing || s->why != SOURCE_FAILED); /* which came later */
 		if (s->why == 0 && !(s->removed_inside && s->options.policy == WEIR_TEE_DROP))
 			CHECK(s->got >= s->due && (s->removed_inside || s->got == s->due));
 		return;

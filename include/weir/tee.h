@@ -21,7 +21,7 @@
  * offered to the branches last, and what that branch's consumer, or its store, holds of it.
  *
  * The end: a finish finishes each branch behind its own last byte; a failure fails each, also
- * those that were finished and have not ended.
+ * those that were finished and have not ended, but for those that were removed.
  * A branch that fails leaves the others alone.  When the last one has failed, the tee's
  * sink dies of that branch's reason.  The sink has ended when every branch has: with 0 if
  * one at least got all that it should have.  Which did is asked of the branches.  Without a
@@ -100,8 +100,9 @@ WEIR_API WEIR_MUST_USE int weir_tee_add(struct weir_tee *tee, struct weir_consum
 					const struct weir_branch_options *options,
 					struct weir_branch **out);
 
-/* Let a branch go: its consumer is finished (`why` 0) behind what it was given so far, or
- * failed.  `branch` is not valid afterwards. */
+/* Let a branch go: its consumer is finished (`why` 0) behind what it was given so far,
+ * whatever becomes of the tee's producer from then on, or failed.  `branch` is not valid
+ * afterwards. */
 WEIR_API void weir_tee_remove(struct weir_branch *branch, int why);
 
 /* Fill *out.  Changes nothing.  Valid until the branch is removed or the tee destroyed. */

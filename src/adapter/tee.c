@@ -433,7 +433,8 @@ static void end(struct weir_valve *v, int why)
 	t->busy = true;
 	for (struct weir_branch *b = t->branches; b; b = b->next) {
 		if (why < 0) {
-			weir__branch_fail(b, why);
+			if (!b->removed) /* or it was let go before, and gets what it was given */
+				weir__branch_fail(b, why);
 		} else if (!b->over) {
 			b->ending = true;
 			catch_up(b);

@@ -56,6 +56,61 @@ static void test_bytes_are_held_while_the_only_branch_is_being_removed(void **st
 	close_rig(&r);
 }
 
+/* How fast its consumer is does not decide how it ends. */
+static void test_who_was_removed_in_time_is_not_failed_with_the_others(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	open_rig(&r);
+	add(&r, 0, NULL);
+	add(&r, 1, NULL);
+	add(&r, 2, NULL);
+	r.sink[1].window = 0;
+	r.sink[2].holds_end = true;
+	weir_valve_hold(&r.sink[1].v, WEIR_HOLD_USER);
+	assert_int_equal(source_give(&r.source, &r.w.ctx.pool, 900), 0);
+	world_run(&r.w);
+	assert_int_equal(r.sink[1].v.in, 0); /* the tee has them for it */
+	weir_tee_remove(r.branch[1], 0);
+	weir_tee_remove(r.branch[2], 0);
+	world_run(&r.w);
+	weir_producer_end(&r.source.base, -ECONNRESET);
+	world_run(&r.w);
+	assert_int_equal(r.sink[0].on_end_why, -ECONNRESET);
+	assert_true(front_of(&r).ended);
+	assert_int_equal(r.sink[1].on_ends, 0);
+	assert_int_equal(r.sink[2].on_ends, 0);
+	weir_valve_done(&r.sink[2].v, 0);
+	r.sink[1].window = SIZE_MAX;
+	weir_valve_release(&r.sink[1].v, WEIR_HOLD_USER);
+	world_run(&r.w);
+	for (int i = 1; i < 3; i++) {
+		assert_int_equal(r.sink[i].got, 900);
+		assert_int_equal(r.sink[i].on_ends, 1);
+		assert_int_equal(r.sink[i].on_end_why, 0);
+	}
+	close_rig(&r);
+}
+
+static void test_who_was_removed_and_has_not_ended_is_cut_with_the_tee(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	open_rig(&r);
+	add(&r, 0, NULL);
+	add(&r, 1, NULL);
+	r.sink[1].window = 0;
+	weir_valve_hold(&r.sink[1].v, WEIR_HOLD_USER);
+	assert_int_equal(source_give(&r.source, &r.w.ctx.pool, 900), 0);
+	weir_tee_remove(r.branch[1], 0);
+	weir_producer_end(&r.source.base, -ECONNRESET);
+	close_rig(&r);
+	assert_int_equal(r.sink[1].on_ends, 1);
+	assert_int_equal(r.sink[1].on_end_why, WEIR_ECLOSED);
+}
+
 static void add_instead(struct source *p)
 {
 	p->on_pause = NULL;
@@ -157,6 +212,8 @@ int main(void)
 			test_a_branch_added_from_inside_a_drain_begins_behind_the_bytes_under_way),
 		cmocka_unit_test(test_bytes_are_held_while_the_only_branch_is_being_removed),
 		cmocka_unit_test(test_nothing_is_added_to_a_tee_whose_last_branch_has_just_failed),
+		cmocka_unit_test(test_who_was_removed_in_time_is_not_failed_with_the_others),
+		cmocka_unit_test(test_who_was_removed_and_has_not_ended_is_cut_with_the_tee),
 		cmocka_unit_test(test_fan_2_a_record_is_not_cut_where_a_borrowed_write_goes_through),
 		cmocka_unit_test(test_who_is_let_go_by_another_gets_no_more_and_holds_nobody),
 		cmocka_unit_test(test_a_finish_ends_though_nobody_is_left_to_take_what_is_held),
