@@ -6,7 +6,8 @@
  * What the drain is offered goes to every branch, or to none while a branch that blocks has
  * a backlog.  So a branch that blocks holds no more than one offer, which the valve has
  * bounded, and the valve its marks' worth.  Bytes without an owner are refused by the drain
- * if a branch might not take them all at once: then the valve copies them, once for all.
+ * if a branch might not take them all at once, or the budget not have a copy for each: then
+ * the valve copies them, once for all.
  */
 #include "adapter/tee_priv.h"
 
@@ -385,17 +386,22 @@ static const struct weir_producer_ops back_ops = {
 
 /* ---- the front ---- */
 
-/* Whether every branch would take these bytes at once. */
+/* Whether every branch would take these bytes at once, and the budget has blocks for the
+ * copies of all of them: each looks for its own only. */
 static bool all_take(const struct weir_tee *t, size_t len)
 {
+	size_t room = weir_budget_block_room(t->front.ctx->pool.budget);
+	size_t count = 0;
+
 	for (struct weir_branch *b = t->branches; b; b = b->next) {
 		if (b->over || b->ending || !b->back.consumer)
 			continue;
 		if (b->paused || b->backlog.bytes || weir__branch_has_stored(b) ||
 		    weir_consumer_room(b->back.consumer) < len || b->paused)
 			return false;
+		count++;
 	}
-	return true;
+	return count < 2 || len + WEIR_BLOCK_LARGE <= room / count;
 }
 
 static int64_t drain(struct weir_valve *v, const struct weir_chunk *chunks, size_t count)

@@ -47,11 +47,47 @@ static void test_a_consumer_that_another_finished_ends_its_branch_alone(void **s
 	close_rig(&r);
 }
 
+/* Each consumer has room for a copy of its own, the budget may not have it for one of each. */
+static void write_to_full_sinks(size_t limit)
+{
+	struct rig r;
+	size_t len = WEIR_BLOCK_LARGE;
+
+	open_rig(&r);
+	weir_budget_set_limit(&r.w.budget, limit);
+	for (int i = 0; i < SINKS; i++) {
+		size_t room;
+
+		add(&r, i, NULL);
+		r.sink[i].window = 0;
+		room = weir_consumer_room(&r.sink[i].v.base);
+		len = room < len ? room : len;
+	}
+	assert_int_equal(source_write(&r.source, len), 0);
+	world_run(&r.w);
+	for (int i = 0; i < SINKS; i++) {
+		assert_false(state_of(&r, i).ended);
+		sink_take(&r.sink[i], SIZE_MAX);
+	}
+	world_run(&r.w);
+	for (int i = 0; i < SINKS; i++)
+		assert_int_equal(sink_state(&r.sink[i]).out, len);
+	close_rig(&r);
+}
+
+static void test_copies_for_all_that_do_not_fit_are_one_copy(void **state)
+{
+	(void)state;
+	for (size_t limit = WEIR_BLOCK_LARGE; limit < 9 * WEIR_BLOCK_LARGE; limit += 7000)
+		write_to_full_sinks(limit);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_options_that_make_no_sense_are_refused),
 		cmocka_unit_test(test_a_consumer_that_another_finished_ends_its_branch_alone),
+		cmocka_unit_test(test_copies_for_all_that_do_not_fit_are_one_copy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
