@@ -13,7 +13,7 @@
 
 /* Each takes some milliseconds: a guard takes a stack at each pull and pause. */
 #define SCHEDULES 600
-#define SCHEDULES_QUICK 100
+#define SCHEDULES_QUICK 30
 
 static void print(void *arg, const char *line)
 {

@@ -18,7 +18,7 @@
 #include "weir/sim.h"
 
 #define SCHEDULES 20000
-#define SCHEDULES_QUICK 500
+#define SCHEDULES_QUICK 150
 
 /* Seeds in which a wrong stage must have been found. */
 #define SEEDS_TO_FIND 40

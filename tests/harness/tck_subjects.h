@@ -59,12 +59,12 @@ static inline bool tck_is_quick(void)
 /* ... for random sequences of a run, and for subjects that are wrong in one thing. */
 static inline unsigned tck_effort(unsigned effort)
 {
-	return tck_is_quick() ? effort / 10 + 1 : effort;
+	return tck_is_quick() ? effort / 25 + 1 : effort;
 }
 
 static inline unsigned tck_stride(void)
 {
-	return tck_is_quick() ? 5 : 1;
+	return tck_is_quick() ? 12 : 1;
 }
 
 static inline int tck_run(const struct weir_tck_subject *subject, unsigned effort,
