@@ -76,6 +76,7 @@ int main(int argc, char **argv)
 	}
 	require(weir_loop_create(NULL, &loop));
 	require(weir_tcp_listen(loop, "127.0.0.1", argv[2], NULL, &listener));
+	weir_listener_accept_ahead(listener);
 	weir_listener_start(listener, echo ? on_accept : on_accept_close, NULL);
 	weir_loop_run(loop);
 	weir_listener_close(listener);

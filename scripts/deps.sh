@@ -6,10 +6,10 @@
 #   scripts/deps.sh build|test|bench
 #
 # WEIR_SKIP_DEPS=1 skips it, for systems without apt.
-build='gcc libc6-dev libssl-dev libuv1-dev make meson ninja-build pkg-config'
+build='gcc libc6-dev libssl-dev liburing-dev libuv1-dev make meson ninja-build pkg-config'
 test='bash-completion clang g++ gzip jq libcmocka-dev libdw-dev mandoc netcat-openbsd procps python3
 	python3-twisted socat strace universal-ctags valgrind'
-bench='haproxy iperf3 libnginx-mod-stream liburing-dev netcat-openbsd nginx-light pv python3
+bench='haproxy iperf3 libnginx-mod-stream netcat-openbsd nginx-light pv python3
 	python3-twisted socat time valgrind wrk'
 
 case ${1-} in

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "job.h"
 #include "report.h"
@@ -101,6 +102,23 @@ static int listen_early(struct app *app, const struct app *first, int *rc)
 	return -1;
 }
 
+/* Say why; the environment's word is what a user can mend. */
+static int cannot_begin(int rc)
+{
+	const char *engine = getenv("WEIR_ENGINE");
+
+	if (rc == -EINVAL && engine) {
+		line_print("WEIR_ENGINE=%s: expected poll, ring or auto", engine);
+		return 3;
+	}
+	if (engine && strcmp(engine, "ring") == 0)
+		line_print("cannot begin, perhaps for want of a ring (WEIR_ENGINE=ring): %s",
+			   weir_err_text(rc));
+	else
+		line_print("cannot begin: %s", weir_err_text(rc));
+	return 4;
+}
+
 int app_begin(struct app *app, const struct options *o, unsigned index,
 	      struct weir_shared_budget *shared, const struct app *first)
 {
@@ -123,10 +141,8 @@ int app_begin(struct app *app, const struct options *o, unsigned index,
 	}
 	if (rc == 0)
 		rc = make_groups(app);
-	if (rc < 0) {
-		line_print("cannot begin: %s", weir_err_text(rc));
-		return 4;
-	}
+	if (rc < 0)
+		return cannot_begin(rc);
 	side = listen_early(app, first, &rc);
 	if (side < 0)
 		return 0;

@@ -29,6 +29,15 @@ WEIR_API void weir_listener_start(struct weir_listener *l, weir_accept_fn *fn, v
 /* Leave further peers in the backlog until the next start. */
 WEIR_API void weir_listener_pause(struct weir_listener *l);
 
+/*
+ * Let the kernel accept peers before `fn` is asked to take them, which costs less: with the ring
+ * (weir/loop.h) no system call for each.  A burst is then accepted whole, and those for whom a
+ * pause comes too late hold a descriptor each until the listener is started again, or are closed
+ * with it; so this is not for who pauses to keep within a number of descriptors.  Without the
+ * ring it changes nothing.  Before weir_listener_start().
+ */
+WEIR_API void weir_listener_accept_ahead(struct weir_listener *l);
+
 /* The address listened on, as "127.0.0.1:8080", "[::1]:8080" or a path; with the
  * port that the system chose, if 0 was asked for.  Until: `l` is closed. */
 WEIR_API const char *weir_listener_address(const struct weir_listener *l);

@@ -29,6 +29,14 @@ struct weir_shared_budget;
  * flows. */
 #define WEIR_LOOP_BUDGET_MIN ((size_t)256 << 10)
 
+/*
+ * How sockets are served.  WEIR_ENGINE_POLL: by libuv's poll, everywhere.  WEIR_ENGINE_RING: by
+ * an io_uring inside the libuv loop, on Linux 6.0 and later, where the kernel and its policies
+ * allow one: small messages cost fewer system calls.  WEIR_ENGINE_AUTO: what the environment's
+ * WEIR_ENGINE says (poll, ring, auto), or else the ring if there is one.
+ */
+enum weir_engine { WEIR_ENGINE_AUTO, WEIR_ENGINE_POLL, WEIR_ENGINE_RING };
+
 struct weir_loop_options {
 	struct uv_loop_s *uv; /* the caller's own loop; NULL: one of ours */
 	size_t budget;        /* bytes; 0: WEIR_BUDGET_DEFAULT */
@@ -36,10 +44,12 @@ struct weir_loop_options {
 	/* What lends the budget its limit, in place of `budget`, which is 0; must outlive the
 	 * loop.  NULL: the loop has its budget for itself. */
 	struct weir_shared_budget *shared_budget;
+	enum weir_engine engine;
 };
 
 /* Make a loop.  `options` may be NULL.
- * Returns  0 and the loop in *out, or a negative code. */
+ * Returns  0 and the loop in *out, or a negative code: -EINVAL also for a WEIR_ENGINE that does
+ *          not exist; what the kernel said when the ring was asked for and cannot be had. */
 WEIR_API WEIR_MUST_USE int weir_loop_create(const struct weir_loop_options *options,
 					    struct weir_loop **out);
 
@@ -50,6 +60,9 @@ WEIR_API WEIR_MUST_USE int weir_loop_create(const struct weir_loop_options *opti
  * NULL is allowed.
  */
 WEIR_API void weir_loop_destroy(struct weir_loop *loop);
+
+/* The engine that serves its sockets: WEIR_ENGINE_POLL or WEIR_ENGINE_RING. */
+WEIR_API enum weir_engine weir_loop_engine(struct weir_loop *loop);
 
 /* Run until nothing is left to wait for, or weir_loop_stop().  A source that is read, a
  * sink that has not ended, a listener that accepts are waited for.  For a loop of ours;

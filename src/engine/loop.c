@@ -5,10 +5,12 @@
  */
 #include "engine/loop_priv.h"
 #include "engine/path.h"
+#include "engine/ring.h"
 #include "engine/shared_budget.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The kernel copies faster to and from where a page begins. */
 #define PAGE 4096
@@ -31,14 +33,17 @@ static void on_idle(uv_idle_t *handle)
 	(void)handle;
 }
 
-static void run(struct weir_loop *loop);
-
 static void on_timer(uv_timer_t *handle)
 {
 	struct weir_loop *loop = handle->data;
 
 	loop->timer_at = WEIR_NEVER;
-	run(loop);
+	weir__loop_turn(loop);
+}
+
+void weir__loop_stay_awake(struct weir_loop *loop)
+{
+	uv_idle_start(&loop->idle, on_idle);
 }
 
 /* Make uv wake us when the context wants it. */
@@ -50,7 +55,7 @@ static void schedule(struct weir_loop *loop)
 	if (loop->member)
 		weir__member_attend(loop->member);
 	if (next == 0) {
-		uv_idle_start(&loop->idle, on_idle);
+		weir__loop_stay_awake(loop);
 		return;
 	}
 	uv_idle_stop(&loop->idle);
@@ -68,7 +73,7 @@ static void schedule(struct weir_loop *loop)
 	uv_timer_start(&loop->timer, on_timer, time, 0);
 }
 
-static void run(struct weir_loop *loop)
+void weir__loop_turn(struct weir_loop *loop)
 {
 	weir_context_run(&loop->ctx);
 	schedule(loop);
@@ -76,7 +81,7 @@ static void run(struct weir_loop *loop)
 
 static void on_check(uv_check_t *handle)
 {
-	run(handle->data);
+	weir__loop_turn(handle->data);
 }
 
 static void on_wake(void *arg)
@@ -107,6 +112,38 @@ static int init_budget(struct weir_loop *loop, size_t limit, struct weir_shared_
 	return rc;
 }
 
+/* What the options and the environment say. */
+static int choose_engine(const struct weir_loop_options *options, uint8_t *out)
+{
+	static const char *const names[] = {"auto", "poll", "ring"};
+	const char *name = getenv("WEIR_ENGINE");
+	enum weir_engine engine = options ? options->engine : WEIR_ENGINE_AUTO;
+
+	for (unsigned i = 0; engine == WEIR_ENGINE_AUTO && name && *name; i++) {
+		if (i == sizeof(names) / sizeof(*names))
+			return -EINVAL;
+		if (strcmp(name, names[i]) == 0) {
+			engine = (enum weir_engine)i;
+			break;
+		}
+	}
+	*out = (uint8_t)engine;
+	return 0;
+}
+
+struct weir__ring *weir__loop_ring(struct weir_loop *loop)
+{
+	if (loop->engine == WEIR_ENGINE_AUTO)
+		loop->engine = weir__ring_create(loop, &loop->ring) == 0 ? WEIR_ENGINE_RING
+									 : WEIR_ENGINE_POLL;
+	return loop->ring;
+}
+
+enum weir_engine weir_loop_engine(struct weir_loop *loop)
+{
+	return weir__loop_ring(loop) ? WEIR_ENGINE_RING : WEIR_ENGINE_POLL;
+}
+
 int weir_loop_create(const struct weir_loop_options *options, struct weir_loop **out)
 {
 	struct weir_loop *loop;
@@ -120,6 +157,8 @@ int weir_loop_create(const struct weir_loop_options *options, struct weir_loop *
 	if (!loop)
 		return -ENOMEM;
 	rc = budget < WEIR_LOOP_BUDGET_MIN ? WEIR_EBUDGET : 0;
+	if (rc == 0)
+		rc = choose_engine(options, &loop->engine);
 	loop->uv = options ? options->uv : NULL;
 	if (rc == 0 && !loop->uv) {
 		loop->is_own = true;
@@ -144,6 +183,13 @@ int weir_loop_create(const struct weir_loop_options *options, struct weir_loop *
 		return rc < 0 ? rc : -ENOMEM;
 	}
 	loop->scratch_size = WEIR__SCRATCH_MIN;
+	if (loop->engine == WEIR_ENGINE_RING) {
+		rc = weir__ring_create(loop, &loop->ring);
+		if (rc < 0) {
+			weir_loop_destroy(loop);
+			return rc;
+		}
+	}
 	*out = loop;
 	return 0;
 }
@@ -200,6 +246,7 @@ void weir_loop_destroy(struct weir_loop *loop)
 		close_handle(loop, (uv_handle_t *)&s->handle, on_signal_closed);
 	}
 	settle_objects(loop);
+	weir__ring_destroy(loop->ring);
 	free_scratch(loop);
 	if (loop->member) {
 		weir__loop_retain(loop);
@@ -255,6 +302,11 @@ void weir__loop_release(struct weir_loop *loop)
 	loop->objects--;
 }
 
+size_t weir__loop_part(const struct weir_loop *loop)
+{
+	return loop->member ? weir__member_part(loop->member) : loop->budget.limit;
+}
+
 unsigned char *weir__loop_scratch(struct weir_loop *loop, size_t want, size_t *size)
 {
 	size_t grown = loop->scratch_size, whole;
@@ -264,7 +316,7 @@ unsigned char *weir__loop_scratch(struct weir_loop *loop, size_t want, size_t *s
 	while (grown < want)
 		grown *= 2;
 	/* A small budget is for the flows. */
-	whole = loop->member ? weir__member_part(loop->member) : loop->budget.limit;
+	whole = weir__loop_part(loop);
 	if (grown > loop->scratch_size && grown <= whole / 8 &&
 	    weir_budget_charge(&loop->budget, grown - loop->scratch_size)) {
 		unsigned char *bigger = aligned_alloc(PAGE, grown);

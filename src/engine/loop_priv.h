@@ -10,6 +10,7 @@
 #define WEIR__SCRATCH_MAX ((size_t)1 << 20)
 
 struct weir__member;
+struct weir__ring;
 struct weir__signal;
 
 struct weir_loop {
@@ -27,6 +28,9 @@ struct weir_loop {
 	size_t scratch_size; /* charged to the budget */
 	int pipe[2];         /* of path.h; empty between two steps; -1 if not there yet */
 	bool ignores_sigpipe; /* the program does; see path.h */
+	uint8_t engine;      /* enum weir_engine; not WEIR_ENGINE_AUTO once it is decided */
+	struct weir__ring *ring; /* of ring.h, made when first asked for; or NULL */
+	size_t provided;     /* bytes of the ring's buffers, charged to the budget */
 	size_t objects;      /* transports, listeners, openings whose memory is not yet released */
 	struct weir__signal *signals;
 };
@@ -37,6 +41,15 @@ struct weir_loop {
  * NULL only when not even the smallest can be had.
  */
 unsigned char *weir__loop_scratch(struct weir_loop *loop, size_t want, size_t *size);
+
+/* The budget's limit, in bytes; of a shared one this loop's equal part. */
+size_t weir__loop_part(const struct weir_loop *loop);
+
+/* Run the context's tasks, from inside the loop. */
+void weir__loop_turn(struct weir_loop *loop);
+
+/* Do not sleep in this turn's poll. */
+void weir__loop_stay_awake(struct weir_loop *loop);
 
 /* Count an object whose memory lives until a close callback; the loop's destruction
  * runs until all have been released. */

@@ -7,17 +7,38 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "engine/loop_priv.h"
 #include "transport/net.h"
 
+/* What the ring is asked for. */
+enum { ACCEPT, DELIVER };
+
 static void on_acceptable(uv_poll_t *handle, int status, int events);
+
+static void ask(struct weir_listener *l, struct weir__ring *ring, unsigned op)
+{
+	if (l->under_way & (1u << op))
+		return;
+	l->under_way |= (uint8_t)(1u << op);
+	if (op == ACCEPT)
+		weir__ring_accept(ring, &l->target, op, l->fd);
+	else
+		weir__ring_nothing(ring, &l->target, op);
+}
 
 static void watch(struct weir_listener *l)
 {
-	int rc = uv_poll_start(&l->poll, UV_READABLE, on_acceptable);
+	struct weir__ring *ring = l->polls ? NULL : weir__loop_ring(l->loop);
+	int rc;
 
+	if (ring) {
+		ask(l, ring, l->keeps ? DELIVER : ACCEPT);
+		return;
+	}
+	rc = uv_poll_start(&l->poll, UV_READABLE, on_acceptable);
 	/* Cannot fail: the handle is not closing, and epoll took the descriptor. */
 	assert(rc == 0);
 	(void)rc;
@@ -26,6 +47,8 @@ static void watch(struct weir_listener *l)
 static void unwatch(struct weir_listener *l)
 {
 	uv_poll_stop(&l->poll);
+	if (l->under_way & (1u << ACCEPT))
+		weir__ring_cancel(weir__loop_ring(l->loop), &l->target, ACCEPT);
 	weir_timer_cancel(&l->loop->ctx, &l->rest);
 }
 
@@ -70,15 +93,13 @@ static bool is_about_peer(int error)
 }
 
 /* Make a transport of the peer on `fd`, and hand it on. */
-static int deliver(struct weir_listener *l, int fd, struct weir__address *peer)
+static int deliver(struct weir_listener *l, int fd)
 {
 	struct weir_transport *t;
-	int rc;
+	/* Those who connect to a UNIX socket have no address; ours says who they are.  Of the
+	 * others the kernel knows it. */
+	int rc = weir__socket_transport(l->loop, fd, &l->address, &t);
 
-	/* Those who connect to a UNIX socket have no address; ours says who they are. */
-	if (l->address.sa.ss_family == AF_UNIX)
-		*peer = l->address;
-	rc = weir__socket_transport(l->loop, fd, peer, &t);
 	if (rc) {
 		close(fd);
 		return rc;
@@ -87,18 +108,18 @@ static int deliver(struct weir_listener *l, int fd, struct weir__address *peer)
 	return 0;
 }
 
+/* ---- by the poll ---- */
+
 /* Take one peer.  Returns 1; 0 if it was gone already; or a negative code: then
  * there is no use in going on. */
 static int accept_one(struct weir_listener *l)
 {
-	struct weir__address peer = {.len = sizeof(peer.sa)};
-	int fd = accept4(l->fd, (struct sockaddr *)&peer.sa, &peer.len,
-	                 SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	int rc;
 
 	if (fd < 0)
 		return is_about_peer(errno) ? 0 : -errno;
-	rc = deliver(l, fd, &peer);
+	rc = deliver(l, fd);
 	return rc ? rc : 1;
 }
 
@@ -120,6 +141,85 @@ static void on_acceptable(uv_poll_t *handle, int status, int events)
 		rest(l);
 }
 
+/* ---- by the ring, which may have taken more than one who pauses knows of ---- */
+
+static void keep(struct weir_listener *l, int fd)
+{
+	int *more = realloc(l->kept, (l->keeps + 1) * sizeof(*more));
+
+	if (!more) {
+		close(fd);
+		return;
+	}
+	l->kept = more;
+	l->kept[l->keeps++] = fd;
+}
+
+static bool is_resting(const struct weir_listener *l)
+{
+	return l->rest.armed;
+}
+
+static void deliver_or_rest(struct weir_listener *l, int fd)
+{
+	if (deliver(l, fd) < 0 && l->started)
+		rest(l);
+}
+
+static void deliver_kept(struct weir_listener *l)
+{
+	unsigned n = 0;
+
+	while (n < l->keeps && l->started && !is_resting(l))
+		deliver_or_rest(l, l->kept[n++]);
+	l->keeps -= n;
+	memmove(l->kept, l->kept + n, l->keeps * sizeof(*l->kept));
+}
+
+/* It accepts no more, or not now. */
+static void on_refused(struct weir_listener *l, int error)
+{
+	if (error == EINVAL || error == EAGAIN)
+		l->polls = true;
+	else if (error != ECANCELED && !is_about_peer(error) && l->started)
+		rest(l);
+}
+
+static void release(struct weir_listener *l)
+{
+	struct weir_loop *loop = l->loop;
+
+	free(l->kept);
+	free(l);
+	weir__loop_release(loop);
+}
+
+static void on_done(struct weir__ring_target *t, unsigned op, int res, bool more, unsigned id)
+{
+	struct weir_listener *l = (void *)((char *)t - offsetof(struct weir_listener, target));
+
+	(void)id;
+	if (!more)
+		l->under_way &= (uint8_t)~(1u << op);
+	if (l->closed) {
+		if (op == ACCEPT && res >= 0)
+			close(res);
+		if (!l->under_way && --l->handles == 0)
+			release(l);
+		return;
+	}
+	if (op == DELIVER)
+		deliver_kept(l);
+	else if (res < 0)
+		on_refused(l, -res);
+	else if (l->started && !l->keeps && !is_resting(l))
+		deliver_or_rest(l, res);
+	else
+		keep(l, res);
+	if (l->started && !is_resting(l))
+		watch(l);
+}
+
 int weir__listener_init(struct weir_listener *l, struct weir_loop *loop, int fd,
                         void (*on_close)(struct weir_listener *l))
 {
@@ -130,6 +230,9 @@ int weir__listener_init(struct weir_listener *l, struct weir_loop *loop, int fd,
 	weir__loop_retain(loop);
 	l->loop = loop;
 	l->poll.data = l;
+	l->target.done = on_done;
+	l->handles = 1;
+	l->polls = true;
 	l->rest.run = on_rested;
 	l->fd = fd;
 	l->on_close = on_close;
@@ -158,6 +261,12 @@ void weir_listener_pause(struct weir_listener *l)
 	unwatch(l);
 }
 
+void weir_listener_accept_ahead(struct weir_listener *l)
+{
+	assert(!l->started);
+	l->polls = false;
+}
+
 const char *weir_listener_address(const struct weir_listener *l)
 {
 	return l->text;
@@ -171,10 +280,9 @@ int weir_listener_port(const struct weir_listener *l)
 static void on_poll_closed(uv_handle_t *handle)
 {
 	struct weir_listener *l = handle->data;
-	struct weir_loop *loop = l->loop;
 
-	free(l);
-	weir__loop_release(loop);
+	if (--l->handles == 0)
+		release(l);
 }
 
 void weir_listener_close(struct weir_listener *l)
@@ -187,6 +295,13 @@ void weir_listener_close(struct weir_listener *l)
 	unwatch(l);
 	if (l->on_close)
 		l->on_close(l);
+	while (l->keeps)
+		close(l->kept[--l->keeps]);
+	if (l->under_way) {
+		/* The kernel keeps the socket until that has ended. */
+		l->handles++;
+		weir__ring_flush(weir__loop_ring(l->loop));
+	}
 	uv_close((uv_handle_t *)&l->poll, on_poll_closed);
 	close(l->fd);
 }

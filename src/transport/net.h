@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <uv.h>
 
+#include "engine/ring.h"
 #include "weir/impl/transport.h"
 #include "weir/listener.h"
 #include "weir/tcp.h"
@@ -70,18 +71,24 @@ WEIR_MUST_USE int weir__connect_addresses(struct weir_loop *loop, const struct w
                                           weir_open_fn *fn, void *arg, struct weir_opening **out);
 
 /*
- * A listening socket: idle, accepting (poll active) or resting (timer set, poll not
- * active).  Resting and accepting only while `started`.  Kinds embed this as the
- * first member, named `base`.
+ * A listening socket: idle, accepting (poll active, or the ring accepts) or resting (timer
+ * set).  Resting and accepting only while `started`.  Kinds embed this as the first member,
+ * named `base`.
  */
 struct weir_listener {
 	struct weir_loop *loop;
 	uv_poll_t poll;
+	struct weir__ring_target target;
 	struct weir_timer rest;
 	weir_accept_fn *fn;
 	void *arg;
 	void (*on_close)(struct weir_listener *l); /* the socket is closed next; or NULL */
 	int fd;
+	int *kept;         /* peers that the ring took after a pause, first come first */
+	unsigned keeps;    /* how many */
+	uint8_t under_way; /* set of operations of the ring */
+	uint8_t handles;   /* what is still to be closed before the memory goes */
+	bool polls;        /* the ring may not or cannot accept here */
 	bool started;
 	bool closed;
 	bool dual;                   /* it takes IPv4 peers on an IPv6 socket */

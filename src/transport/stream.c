@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A transport on descriptors that can be polled: its ends, and its closing.  What moves the
- * bytes is another part (stream_poll.c).
+ * bytes is another part (stream_priv.h).
  *
  * Errors of a socket belong to both directions, but the kernel tells them once: what a
  * write or a poll learns is kept, so that a read that finds the end of the data can tell
@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/ring.h"
 #include "weir/impl/carry.h"
 
 /* How long a closed socket whose bytes have all gone waits for the peer's end, throwing
@@ -235,12 +236,24 @@ void weir__stream_hung(struct weir__stream *s, struct port *port)
 
 /* ---- making and closing ---- */
 
+static void run_release(struct weir_task *task)
+{
+	release(stream_from_valve((struct weir_valve *)((char *)task -
+							offsetof(struct weir_valve, task))));
+}
+
+/* Close what is open, and when that is done release the memory: in a later turn, for a callback
+ * of ours may be what closes.  The valve has ended, and its task is free for that. */
 static void close_now(struct weir__stream *s)
 {
 	s->lingering = false;
 	close_port(s, rd(s));
 	if (wr(s) != rd(s))
 		close_port(s, wr(s));
+	if (s->handles == 0) {
+		s->valve.task.run = run_release;
+		weir_task_queue(s->valve.ctx, &s->valve.task);
+	}
 }
 
 /* The peer has ended, or has not in time. */
@@ -275,12 +288,6 @@ static bool begin_parting(struct weir__stream *s)
 	return true;
 }
 
-static void run_release(struct weir_task *task)
-{
-	release(stream_from_valve((struct weir_valve *)((char *)task -
-							offsetof(struct weir_valve, task))));
-}
-
 void weir__stream_close(struct weir_transport *t)
 {
 	struct weir__stream *s = (struct weir__stream *)t;
@@ -296,12 +303,6 @@ void weir__stream_close(struct weir_transport *t)
 	if (linger && begin_parting(s))
 		return;
 	close_now(s);
-	if (s->handles == 0) {
-		/* A callback of ours may be what closes it.  The valve has ended, and its
-		 * task is free for this. */
-		s->valve.task.run = run_release;
-		weir_task_queue(s->valve.ctx, &s->valve.task);
-	}
 }
 
 static const struct weir_transport_ops stream_ops = {
@@ -364,11 +365,20 @@ static int open_ports(struct weir__stream *s, const struct weir__stream_config *
 	return rc;
 }
 
+/* Only sockets gain by the ring: pipes are spliced, and terminals are slow. */
+static const struct weir__stream_io *io_for(struct weir_loop *loop,
+					    const struct weir__stream_config *config)
+{
+	if (config->is_socket && weir__stream_ring && weir__loop_ring(loop))
+		return weir__stream_ring;
+	return &weir__stream_poll;
+}
+
 int weir__stream_create(struct weir_loop *loop, const struct weir__stream_config *config,
 			struct weir_transport **out)
 {
 	unsigned ports = config->in == config->out || config->in < 0 || config->out < 0 ? 1 : 2;
-	const struct weir__stream_io *io = &weir__stream_poll;
+	const struct weir__stream_io *io = io_for(loop, config);
 	struct weir__stream *s = calloc(1, io->size(ports));
 	int rc;
 
@@ -380,6 +390,7 @@ int weir__stream_create(struct weir_loop *loop, const struct weir__stream_config
 	s->hooks = config->hooks ? config->hooks : &no_hooks;
 	s->owner = config->owner;
 	s->io = io;
+	s->read_size = WEIR__STREAM_READ_MIN;
 	s->is_socket = config->is_socket;
 	s->resets = config->resets;
 	weir__loop_retain(loop);

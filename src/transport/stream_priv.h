@@ -5,7 +5,9 @@
  * stream_priv.h -- between a stream and what moves its bytes.
  *
  *   stream.c       the ends, the closing, what the kernel tells of errors
- *   stream_poll.c  descriptors that are polled, read and written
+ *   stream_move.c  reading and writing a descriptor that is ready
+ *   stream_poll.c  descriptors that libuv polls
+ *   stream_ring_*  sockets of an io_uring
  *
  * One port is one descriptor; a socket has one for both directions, a pair of pipes two.
  */
@@ -13,6 +15,9 @@
 
 #include "engine/loop_priv.h"
 #include "transport/stream.h"
+
+/* Bytes to ask for in the first read. */
+#define WEIR__STREAM_READ_MIN ((uint32_t)64 << 10)
 
 struct port {
 	int fd;
@@ -36,10 +41,11 @@ struct weir__stream {
 	int error;            /* of the socket, learnt elsewhere than in read; negative */
 	int end_why;          /* of the source, once it has ended */
 	uint8_t handles;      /* of the engine's, not yet closed */
-	uint8_t hung;         /* how often a hang-up was told; see stream_poll.c, watch() */
+	uint8_t hung;         /* how often a hang-up was told; see weir__stream_wanted() */
 	int8_t rd_at, wr_at;  /* in `ports`; -1 without one; equal for a socket */
 	struct port ports[2];
 	uint8_t unasked;      /* reads until the descriptor is offered again */
+	uint8_t shorts;       /* short reads, one after the other */
 	bool is_socket : 1;
 	bool resets : 1;
 	bool paused : 1;
@@ -59,10 +65,11 @@ struct weir__stream_io {
 	/* Begin to use port->fd; counts in s->handles what weir__stream_handle_closed() tells. */
 	int (*open)(struct weir__stream *s, struct port *port);
 
-	/* What the port is wanted for may have changed: see weir__stream_wants_read(). */
+	/* What the port is wanted for may have changed: see weir__stream_wanted(). */
 	void (*watch)(struct weir__stream *s, struct port *port);
 
-	/* Use it no more, and close the descriptor, unless port->keep. */
+	/* Use it no more, and close the descriptor, unless port->keep.  What has nothing under
+	 * way may count down s->handles at once. */
 	void (*close)(struct weir__stream *s, struct port *port);
 
 	/* Of the valve; `end` is weir__stream_sink_end(). */
@@ -70,6 +77,13 @@ struct weir__stream_io {
 };
 
 extern const struct weir__stream_io weir__stream_poll;
+
+/* For sockets of a loop that has a ring; NULL where there is none. */
+extern const struct weir__stream_io *const weir__stream_ring;
+
+/* A read that brings less is a short one. */
+#define WEIR__STREAM_SHORT ((size_t)2 << 10)
+
 
 static inline struct weir_loop *loop_of(const struct weir__stream *s)
 {
@@ -113,6 +127,26 @@ static inline void watch_all(struct weir__stream *s)
 	if (wr(s) != rd(s))
 		watch(s, wr(s));
 }
+
+/* ---- for an engine ---- */
+
+/*
+ * What to watch a port for now, as UV_READABLE and its like.  With nothing wanted, the death of
+ * the other side while the sink would want to know.  `hung` counts what that has told: after a
+ * peer's end of writing (which would be told again for ever) only errors and hang-ups are left,
+ * which come whatever is asked for; urgent data stands for asking for nothing.
+ */
+int weir__stream_wanted(const struct weir__stream *s, const struct port *port);
+
+/* Of what was watched this has happened, or (`failed`) an error: then nothing is watched any
+ * more.  Reads, writes, and watches anew. */
+void weir__stream_event(struct weir__stream *s, struct port *port, int events, bool failed);
+
+/* A sink that is written to at once: the table, and its members for another table. */
+extern const struct weir_valve_ops weir__stream_sink_ops;
+int64_t weir__stream_drain(struct weir_valve *v, const struct weir_chunk *chunks, size_t count);
+bool weir__stream_carries(struct weir_valve *v, struct weir_carry *carry);
+int64_t weir__stream_carry(struct weir_valve *v, struct weir_carry *carry);
 
 /* ---- what the engine tells ---- */
 

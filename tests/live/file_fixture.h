@@ -85,7 +85,7 @@ static inline void close_loop(void)
 {
 	assert_true(turn_until(objects_gone, NULL));
 	assert_int_equal(loop->ctx.pool.taken, 0);
-	assert_int_equal(loop->budget.used, loop->scratch_size);
+	assert_int_equal(loop->budget.used, loop->scratch_size + loop->provided);
 	weir_loop_destroy(loop);
 	loop = NULL;
 	assert_int_equal(weir_test_open_fds(), fds_before);

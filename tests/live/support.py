@@ -126,14 +126,15 @@ def memory(pid, key='VmRSS'):
 
 
 def fds(pid):
-    """Open descriptors: number -> what it is."""
+    """Open descriptors: number -> what it is; without the loop's ring, which is made by the first
+    socket."""
     found = {}
     for name in os.listdir('/proc/%d/fd' % pid):
         try:
             found[int(name)] = os.readlink('/proc/%d/fd/%s' % (pid, name))
         except OSError:
             pass
-    return found
+    return {n: what for n, what in found.items() if 'io_uring' not in what}
 
 
 def proc_stat(pid):

@@ -275,6 +275,12 @@ class Usage(Case):
         self.assertEqual(complete("weir", "copy", "--rate", ""), [])
         self.assertEqual(complete("weir", "copy", "file", ":", "ta"), ["tape"])
 
+    def test_an_engine_that_does_not_exist_is_named(self):
+        result = subprocess.run([WEIR, "copy", "zero:10", "null:"], env={**os.environ, "WEIR_ENGINE": "pol"},
+                                capture_output=True, timeout=LIMIT)
+        self.assertEqual(result.returncode, 3)
+        self.assertEqual(result.stderr, b"weir: WEIR_ENGINE=pol: expected poll, ring or auto\n")
+
     def test_bad_usage_is_one_line_and_opens_nothing(self):
         self.write("in", b"x")
         listen = "tcp-listen://127.0.0.1:0"
