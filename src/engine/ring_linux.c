@@ -260,20 +260,20 @@ static int register_group(struct weir__ring *ring)
 static bool make_buffers(struct weir__ring *ring)
 {
 	struct weir_budget *budget = &ring->loop->budget;
+	size_t most = weir__loop_part(ring->loop) / 8, size;
 
 	ring->count = BUFFERS_MAX;
-	while (ring->count >= BUFFERS_MIN &&
-	       ring->count * WEIR__RING_BUFFER > weir__loop_part(ring->loop) / 8)
+	while (ring->count >= BUFFERS_MIN && ring->count * WEIR__RING_BUFFER > most)
 		ring->count /= 2;
-	if (ring->count < BUFFERS_MIN ||
-	    !weir_budget_charge(budget, ring->count * WEIR__RING_BUFFER))
+	size = ring->count * WEIR__RING_BUFFER;
+	if (ring->count < BUFFERS_MIN || !weir_budget_charge(budget, size))
 		return false;
 	if (register_group(ring) < 0) {
 		release_memory(ring);
-		weir_budget_credit(budget, ring->count * WEIR__RING_BUFFER);
+		weir_budget_credit(budget, size);
 		return false;
 	}
-	ring->loop->provided = ring->count * WEIR__RING_BUFFER;
+	ring->loop->provided = size;
 	io_uring_buf_ring_init(ring->group);
 	for (unsigned id = 0; id < ring->count; id++)
 		provide(ring, id);
