@@ -75,6 +75,8 @@ static void schedule(struct weir_loop *loop)
 
 void weir__loop_turn(struct weir_loop *loop)
 {
+	loop->crowd = loop->crowding;
+	loop->crowding = 0;
 	weir_context_run(&loop->ctx);
 	schedule(loop);
 }

@@ -28,6 +28,8 @@ struct weir_loop {
 	size_t scratch_size; /* charged to the budget */
 	int pipe[2];         /* of path.h; empty between two steps; -1 if not there yet */
 	bool ignores_sigpipe; /* the program does; see path.h */
+	unsigned crowd;      /* flows that moved much in the last turn */
+	unsigned crowding;   /* those of this turn so far */
 	uint8_t engine;      /* enum weir_engine; not WEIR_ENGINE_AUTO once it is decided */
 	struct weir__ring *ring; /* of ring.h, made when first asked for; or NULL */
 	size_t provided;     /* bytes of the ring's buffers, charged to the budget */

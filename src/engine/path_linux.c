@@ -32,6 +32,7 @@ enum way { COPY, SPLICE, THROUGH, SENDFILE, RANGE };
 struct row {
 	enum way way;
 	const char *slower; /* NULL: taken by itself; else only when any is asked for, since */
+	unsigned crowd;     /* or when so many flows share the loop; 0: never */
 };
 
 #define FILE WEIR_CARRY_FILE
@@ -47,7 +48,9 @@ static const struct row rows[WEIR_CARRY_KINDS][WEIR_CARRY_KINDS] = {
 	[PIPE][SOCKET] = {SPLICE, NULL},
 	[SOCKET][FILE] = {THROUGH, NULL},
 	[SOCKET][PIPE] = {SPLICE, NULL},
-	[SOCKET][SOCKET] = {THROUGH, "between sockets copying is faster"},
+	/* Alone, a flow is as fast as its ends, and copying lets these sleep longer; among
+	 * others it is the loop that has no time left. */
+	[SOCKET][SOCKET] = {THROUGH, "between sockets copying is faster for one flow alone", 2},
 };
 
 #undef FILE
@@ -64,9 +67,10 @@ bool weir__path_serves(struct weir_carry *carry, enum weir_carry_kind to)
 {
 	const struct row *row = &rows[carry->kind][to];
 
-	if (!row->slower || carry->any)
+	if (!row->slower || carry->any || (row->crowd && carry->crowd >= row->crowd))
 		return true;
 	weir_carry_refuse(carry, kinds[to], row->slower);
+	carry->soon = row->crowd && carry->crowd;
 	return false;
 }
 

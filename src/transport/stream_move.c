@@ -53,10 +53,12 @@ static ssize_t receive(const struct weir__stream *s, void *data, size_t len)
  * does not. */
 static void adapt(struct weir__stream *s, bool filled, bool kept_up)
 {
-	if (!kept_up)
+	if (!kept_up) {
 		s->read_size = s->read_size > READ_MIN ? s->read_size / 2 : READ_MIN;
-	else if (filled && s->read_size < (s->is_socket ? WEIR__SCRATCH_MAX : READ_MAX_PIPE))
+	} else if (filled && s->read_size < (s->is_socket ? WEIR__SCRATCH_MAX : READ_MAX_PIPE)) {
 		s->read_size *= 2;
+		s->unasked = 0; /* there may be a way for more bytes */
+	}
 }
 
 /* Read once, and write that on.  False when that was enough for now. */
@@ -105,6 +107,7 @@ static enum weir_carry_next offer(struct weir__stream *s, size_t *total)
 		.kind = (enum weir_carry_kind)rd(s)->kind,
 		.offset = WEIR_CARRY_HERE,
 		.max = loop_of(s)->ctx.quantum - *total,
+		.crowd = s->read_size > READ_MIN ? loop_of(s)->crowd : 0,
 	};
 	int64_t n;
 
@@ -121,6 +124,8 @@ static enum weir_carry_next offer(struct weir__stream *s, size_t *total)
 	*total += (size_t)n;
 	if ((size_t)n >= READ_MIN)
 		grow_pipe(s, rd(s));
+	if (n > 0)
+		adapt(s, (size_t)n >= s->read_size, (size_t)n >= READ_MIN);
 	if (carry.next == WEIR_CARRY_END)
 		weir__stream_eof(s);
 	else if (carry.next == WEIR_CARRY_BROKEN)
@@ -133,17 +138,20 @@ static enum weir_carry_next offer(struct weir__stream *s, size_t *total)
 /* Read until there is no more, the consumer has enough, or the turn is over. */
 static void read_some(struct weir__stream *s)
 {
-	for (size_t total = 0; wants_read(s) && total < loop_of(s)->ctx.quantum; ) {
+	struct weir_loop *loop = loop_of(s);
+	size_t total = 0;
+	bool more = true;
+
+	while (more && wants_read(s) && total < loop->ctx.quantum) {
 		struct weir_consumer *c = s->source.consumer;
 		enum weir_carry_next next = offer(s, &total);
 
-		if (next == WEIR_CARRY_MORE)
-			continue;
-		if (next != WEIR_CARRY_WRITE || !wants_read(s))
-			return;
-		if (!read_once(s, c, &total))
-			return;
+		if (next == WEIR_CARRY_WRITE && wants_read(s))
+			more = read_once(s, c, &total);
+		else
+			more = next == WEIR_CARRY_MORE;
 	}
+	loop->crowding += total > READ_MIN;
 }
 
 static void discard(struct weir__stream *s)

@@ -126,15 +126,17 @@ def memory(pid, key='VmRSS'):
 
 
 def fds(pid):
-    """Open descriptors: number -> what it is; without the loop's ring, which is made by the first
-    socket."""
+    """Open descriptors: number -> what it is; without what a loop makes when it first needs it: its ring,
+    and its pipe, both ends of which it holds."""
     found = {}
     for name in os.listdir('/proc/%d/fd' % pid):
         try:
             found[int(name)] = os.readlink('/proc/%d/fd/%s' % (pid, name))
         except OSError:
             pass
-    return {n: what for n, what in found.items() if 'io_uring' not in what}
+    ends = list(found.values())
+    return {n: what for n, what in found.items()
+            if 'io_uring' not in what and not (what.startswith('pipe:') and ends.count(what) == 2)}
 
 
 def proc_stat(pid):

@@ -51,6 +51,7 @@ struct weir_carry {
 	size_t max;      /* bytes, more than 0 */
 	bool last;       /* with all of them moved, there will be no more soon */
 	bool any;        /* also by ways that were measured to be slower; set by a join */
+	unsigned crowd;  /* of a bulk flow: how many of them the loop has had at once; or 0 */
 
 	/* On the way: what the valve could keep of bytes that are no longer in the
 	 * producer's descriptor and do not fit its own. */
