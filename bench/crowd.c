@@ -6,7 +6,7 @@
  *   crowd PORT LISTEN_FD TOTAL stall          every source writes, no sink reads
  *
  * It says "ready" when all are there, waits for a line, and does its work; then it prints the
- * result and keeps the connections until its standard input ends, so that they can be looked
+ * result and keeps the connections until another line, or the end, so that they can be looked
  * at.  The sinks are a process of their own: the limit of descriptors is for each.
  */
 #include <fcntl.h>
@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "bench.h"
 
@@ -33,6 +34,7 @@
 struct sinks {
 	atomic_long accepted;
 	atomic_ullong bytes;
+	pid_t pid;
 };
 
 static unsigned char buffer[WRITE_SIZE];
@@ -110,6 +112,7 @@ static struct sinks *fork_sinks(int listener, bool reads)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		run_sinks(listener, reads, sinks);
 	}
+	sinks->pid = pid;
 	close(listener);
 	return sinks;
 }
@@ -209,5 +212,8 @@ int main(int argc, char **argv)
 	wait_for_word();
 	run(sinks, set, stall ? 0 : atof(argv[5]), stall);
 	wait_for_word();
+	/* Waited for, so that its time is told as ours and not taken for somebody else's. */
+	kill(sinks->pid, SIGKILL);
+	waitpid(sinks->pid, NULL, 0);
 	return 0;
 }

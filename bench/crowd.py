@@ -53,16 +53,17 @@ def parse_result(line):
 
 @contextlib.contextmanager
 def crowded(bench, contestant, count, *arguments):
-    """A relay and its crowd of `count`; both are killed, which is all that is left to do."""
+    """A relay and its crowd of `count`."""
     descriptors = min(machine.descriptors(), 2 * count + SPARE)
     with bulk.listening() as s:
         server = bulk.Server(bench, contestant, sink=s.getsockname()[1], connections=count,
                              descriptors=descriptors)
         crowd = Crowd(bench, server.port, s.fileno(), count, *arguments)
         yield server, crowd
-        for child in (server, crowd):
-            child.kill()
-            child.end(accept=())
+        server.kill()
+        server.end(accept=())
+        crowd.stdin.close() # the word, or two, that it waits for
+        crowd.end(accept=())
 
 
 def cpu_per_byte(bench, contestant, count, busy):
