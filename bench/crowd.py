@@ -9,7 +9,7 @@ import bulk
 import machine
 import peers
 from bulk import GB, Scenario
-from machine import Child, Failure, LOAD_CORES
+from machine import Child, Failure, LOAD_CORES, Lines, RUN_LIMIT
 from report import Measure
 
 # Descriptors that a relay needs besides two for each of its connections.
@@ -34,18 +34,25 @@ class Crowd(Child):
         super().__init__([bench.path("crowd"), str(port), str(listener), *map(str, arguments)],
                          LOAD_CORES, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                          pass_fds=[listener])
-        if self.stdout.readline() != b"ready\n":
-            self.end()
+        self.lines = Lines(self.stdout)
+        if self.line() != b"ready":
             raise Failure("crowd: not ready")
+
+    def line(self):
+        try:
+            return self.lines.next(RUN_LIMIT)
+        except Failure:
+            self.end() # which tells what it said
+            raise
 
     def go(self):
         self.stdin.write(b"go\n")
         self.stdin.flush()
-        return parse_result(self.stdout.readline())
+        return parse_result(self.line())
 
 
 def parse_result(line):
-    found = re.match(rb'\{"bytes": (\d+), "seconds": ([\d.]+)\}', line)
+    found = re.match(rb'\{"bytes": (\d+), "seconds": ([\d.]+)\}', line or b"")
     if not found:
         raise Failure("crowd: broke off")
     return int(found.group(1)), float(found.group(2))
@@ -124,7 +131,7 @@ def relay_memory(bench):
         try:
             idle = (idle_memory(bench, c, many) - idle_memory(bench, c, few)) / (many - few)
             held, took = stalled_memory(bench, c)
-        except Failure as why:
+        except machine.TROUBLE as why:
             machine.end_all()
             bench.missing(f"{c.name} in relay-memory", str(why))
             continue

@@ -6,9 +6,12 @@ import os
 import platform
 import re
 import resource
+import select
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -19,7 +22,7 @@ TOOL_CORES = {CORES[0]}
 LOAD_CORES = set(CORES[1:]) or TOOL_CORES
 
 START_LIMIT = 10.0
-RUN_LIMIT = 60.0
+RUN_LIMIT = 30.0
 
 running = set()
 
@@ -32,6 +35,42 @@ class Unable(Failure):
     """It cannot, on this machine or in this build; no use trying again."""
 
 
+# What may come of a run, none of which may end the others.
+TROUBLE = (Failure, OSError, ValueError, subprocess.SubprocessError)
+
+
+class Lines:
+    """What a child says, line by line, with a limit of time."""
+
+    def __init__(self, stream):
+        self.fd, self.rest = stream.fileno(), b""
+
+    def next(self, limit):
+        """The next line, or None."""
+        while b"\n" not in self.rest:
+            if not select.select([self.fd], [], [], limit)[0]:
+                return None
+            got = os.read(self.fd, 4096)
+            if not got:
+                raise Failure("it ended too soon")
+            self.rest += got
+        line, _, self.rest = self.rest.partition(b"\n")
+        return line
+
+
+def read_all(stream, limit):
+    """Until the end, which a grandchild that has the pipe as well may keep from coming."""
+    got, deadline = b"", time.monotonic() + limit
+    while True:
+        left = max(0.0, deadline - time.monotonic())
+        if not select.select([stream], [], [], left)[0]:
+            raise Failure("a child of it has not ended")
+        more = os.read(stream.fileno(), 65536)
+        if not more:
+            return got
+        got += more
+
+
 class Child(subprocess.Popen):
     """A process on given cores, whose CPU time is kept when it has ended."""
 
@@ -40,7 +79,8 @@ class Child(subprocess.Popen):
         try:
             options.setdefault("stdin", subprocess.DEVNULL)
             options.setdefault("stderr", subprocess.PIPE)
-            super().__init__(argv, **options)
+            # A group of its own, so that its children end with it.
+            super().__init__(argv, start_new_session=True, **options)
         finally:
             os.sched_setaffinity(0, CORES)
         running.add(self)
@@ -59,13 +99,23 @@ class Child(subprocess.Popen):
         running.discard(self)
         self.returncode = os.waitstatus_to_exitcode(status)
         self.cpu = usage.ru_utime + usage.ru_stime
-        out = self.stdout.read() if self.stdout else b""
-        err = self.stderr.read() if self.stderr else b""
-        self.close()
+        try:
+            out = read_all(self.stdout, START_LIMIT) if self.stdout else b""
+            err = read_all(self.stderr, START_LIMIT) if self.stderr else b""
+        except Failure:
+            with contextlib.suppress(OSError):
+                os.killpg(self.pid, signal.SIGKILL)
+            raise
+        finally:
+            self.close()
         if accept and self.returncode not in accept:
             last = err.decode(errors="replace").strip().split("\n")[-1]
             raise Failure(f"{self.args[0]}: exit status {self.returncode}: {last}")
         return out
+
+    def has_ended(self):
+        """Without reaping it, which is end()'s."""
+        return bool(os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT))
 
     def send_signal(self, sig):
         """Popen's would reap one that has ended, and its CPU time would be lost."""
@@ -84,7 +134,7 @@ class Child(subprocess.Popen):
 def end_all():
     for child in list(running):
         with contextlib.suppress(OSError):
-            child.kill()
+            os.killpg(child.pid, signal.SIGKILL)
         with contextlib.suppress(OSError):
             os.waitpid(child.pid, 0)
         child.returncode = -9
@@ -204,7 +254,7 @@ def scratch(need, where=None):
 
 def file_system(path):
     kind = subprocess.run(["stat", "-f", "-c", "%T", path], capture_output=True, text=True,
-                          check=False)
+                          check=False, timeout=START_LIMIT)
     return kind.stdout.strip() or "unknown"
 
 
@@ -237,15 +287,25 @@ def version(name, path=None):
     """The version of a peer, or "" when it does not say."""
     if name == "nc":
         said = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", "netcat-openbsd"],
-                              capture_output=True, text=True, check=False)
+                              capture_output=True, text=True, check=False, timeout=START_LIMIT)
         return said.stdout.split("-")[0]
     if name not in VERSIONS:
         return ""
     arguments, pattern = VERSIONS[name]
     said = subprocess.run([path or find(name), *arguments], capture_output=True, text=True,
-                          check=False)
+                          check=False, timeout=START_LIMIT)
     found = re.search(pattern, said.stdout + said.stderr)
     return found.group(1) if found else ""
+
+
+def python_with(module):
+    """A Python that has the module: this one, or the system's, for which Debian packages it."""
+    for python in (sys.executable, "/usr/bin/python3"):
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            subprocess.run([python, "-c", f"import {module}"], stdin=subprocess.DEVNULL,
+                           capture_output=True, check=True, timeout=START_LIMIT)
+            return python
+    return None
 
 
 def find(name):

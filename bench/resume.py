@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import os
-import select
 import socket
 import statistics
 import struct
@@ -29,25 +28,6 @@ PROGRAMS = [
     Contestant("twisted", "python3", "bench/resume_twisted.py", "{port}",
                script="resume_twisted.py"),
 ]
-
-
-class Lines:
-    """What a producer says, line by line, with a limit of time."""
-
-    def __init__(self, stream):
-        self.fd, self.rest = stream.fileno(), b""
-
-    def next(self, limit):
-        """The next line, or None."""
-        while b"\n" not in self.rest:
-            if not select.select([self.fd], [], [], limit)[0]:
-                return None
-            got = os.read(self.fd, 4096)
-            if not got:
-                raise Failure("the producer ended")
-            self.rest += got
-        line, _, self.rest = self.rest.partition(b"\n")
-        return line
 
 
 def waiting_bytes(peer):
@@ -84,20 +64,30 @@ def one_resume(lines, peer):
             raise Failure("the producer was not resumed")
 
 
+def connected(listener, child):
+    """The child's connection, or why there is none."""
+    deadline = time.monotonic() + machine.START_LIMIT
+    listener.settimeout(0.1)
+    while True:
+        try:
+            return listener.accept()[0]
+        except TimeoutError as why:
+            if child.has_ended():
+                child.end() # which tells what it said
+                raise Failure("it ends without connecting") from why
+            if time.monotonic() > deadline:
+                raise Failure("it does not connect") from why
+
+
 def run(bench, contestant, cycles):
     os.sched_setaffinity(0, LOAD_CORES)
     try:
         with bulk.listening() as s:
-            s.settimeout(machine.START_LIMIT)
             child = Child(contestant.argv(bench, port=s.getsockname()[1]), TOOL_CORES,
                           stdout=subprocess.PIPE)
-            try:
-                peer, _ = s.accept()
-            except TimeoutError as why:
-                raise Failure(f"{contestant.name} does not connect") from why
-            with peer:
+            with connected(s, child) as peer:
                 peer.setblocking(False)
-                lines = Lines(child.stdout)
+                lines = machine.Lines(child.stdout)
                 for _ in range(3):
                     one_resume(lines, peer)
                 got = [one_resume(lines, peer) for _ in range(cycles)]
@@ -110,20 +100,25 @@ def run(bench, contestant, cycles):
 
 def resume(bench):
     cycles, rounds = (30, 2) if bench.quick else (100, 6)
-    times = {}
+    here = []
+    for c in PROGRAMS:
+        if bench.path(c.program):
+            here.append(c)
+        else:
+            bench.missing(c.name)
+    times = {c.name: [] for c in PROGRAMS}
     for i in range(rounds):
-        for c in PROGRAMS[i % len(PROGRAMS):] + PROGRAMS[:i % len(PROGRAMS)]:
-            if not bench.path(c.program):
-                bench.missing(c.name)
-                continue
+        shift = i % max(1, len(here))
+        for c in here[shift:] + here[:shift]:
             try:
-                times.setdefault(c.name, []).extend(run(bench, c, cycles))
-            except Failure as why:
+                times[c.name] += run(bench, c, cycles)
+            except machine.TROUBLE as why:
                 machine.end_all()
                 bench.missing(f"{c.name} in resume", str(why))
+                here = [other for other in here if other is not c]
     rows = []
     for c in PROGRAMS:
-        got = sorted(times.get(c.name, []))
+        got = sorted(times[c.name])
         if got:
             late = got[min(len(got) - 1, len(got) * 99 // 100)]
             rows.append([c.name, f"{statistics.median(got):.0f}", f"{late:.0f}", str(len(got))])

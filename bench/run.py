@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Measure weir against its peers.  bench/README.md says what and how."""
 import argparse
+import collections
 import datetime
 import json
 import os
@@ -22,13 +23,19 @@ import report
 import resume
 import small
 import talk
-from machine import Failure, Unable
+from machine import TROUBLE, Unable
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # Others used more than this of one core: the run is repeated.
 DISTURBED = 0.10
 TRIES = 3
+
+# Who has failed so often in a scenario, its first run included, is left out of the rest of it.
+FAILURES = 2
+
+# After so many seconds of the whole what is left has so many rounds, at most.
+LATE, ROUNDS_LATE = 32 * 60, 3
 
 
 class Bench:
@@ -43,11 +50,12 @@ class Bench:
         self.rounds_wanted = args.rounds or (3 if args.quick else 9)
         self.size = (256 if args.quick else 1024) * bulk.MIB
         self.patience = time.monotonic() + (20 if args.quick else 400)
+        self.late = time.monotonic() + LATE
         self.source = self.file("source")
         self.rounds, self.figures, self.not_run = {}, {}, []
         self.repeated = self.disturbed = self.runs = 0
         self.listening = bulk.listening
-        self.versions = {}
+        self.versions, self.found = {}, {}
 
     def file(self, name):
         return os.path.join(self.dir, name)
@@ -56,7 +64,9 @@ class Bench:
         if program == "weir":
             return os.environ.get("WEIR") or os.path.join(self.build, "weir")
         if program == "python3":
-            return sys.executable # which python3-twisted is for
+            if program not in self.found:
+                self.found[program] = machine.python_with("twisted")
+            return self.found[program]
         ours = os.path.join(self.build, "bench", program)
         return ours if os.path.exists(ours) else machine.find(program)
 
@@ -93,6 +103,19 @@ class Bench:
         self.disturbed += got["disturbed"]
         return got
 
+    def try_all(self, scenario, here, run, failures):
+        """A sample by name of each of `here` that gave one; who cannot is taken out of it."""
+        got = {}
+        for c in list(here):
+            try:
+                got[c.name] = run(scenario, c)
+            except TROUBLE as why:
+                machine.end_all()
+                failures[c.name].append(str(why))
+                if isinstance(why, Unable) or len(failures[c.name]) == FAILURES:
+                    here.remove(c)
+        return got
+
     def run_scenario(self, scenario):
         print(f"{scenario.name} ", end="", file=sys.stderr, flush=True)
         here = []
@@ -102,30 +125,23 @@ class Bench:
             else:
                 self.missing(c.name)
         rounds = self.rounds[scenario.name] = []
-        # Not counted: they touch the memory that will be used, and show who cannot take part.
-        for c in list(here):
-            try:
-                scenario.run(self, c)
-            except Unable as why:
-                here.remove(c)
-                self.missing(f"{c.name} in {scenario.name}", str(why))
-            except Failure:
-                pass
-            machine.end_all()
-        if not here:
-            return report.bulk_table(scenario, rounds)
-        for i in range(self.rounds_wanted):
-            shift = i % len(here)
-            got = {}
-            for c in here[shift:] + here[:shift]:
-                try:
-                    got[c.name] = self.measure(scenario, c)
-                except Failure as why:
-                    machine.end_all()
-                    self.missing(f"{c.name} in {scenario.name}, round {i + 1}", str(why))
-            rounds.append(got)
+        failures = collections.defaultdict(list)
+        # Not counted: it touches the memory that will be used, and shows who cannot take part.
+        self.try_all(scenario, here, lambda s, c: s.run(self, c), failures)
+        while here and len(rounds) < self.rounds_wanted:
+            if time.monotonic() > self.late and len(rounds) >= ROUNDS_LATE:
+                self.missing(f"more than {ROUNDS_LATE} rounds of {scenario.name}",
+                             "the whole took too long")
+                break
+            here.append(here.pop(0))
+            rounds.append(self.try_all(scenario, here, self.measure, failures))
             print(".", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
+        for name, whys in failures.items():
+            left_out = "" if any(c.name == name for c in here) else ", and left out"
+            self.missing(f"{name} in {scenario.name}",
+                         f"failed {len(whys)} times{left_out}: {whys[-1]}"
+                         if len(whys) > 1 else whys[0])
         return report.bulk_table(scenario, rounds)
 
 
@@ -189,7 +205,7 @@ def run(args, bench, scenarios):
         print(name, file=sys.stderr)
         try:
             tables += measure(bench)
-        except Failure as why:
+        except TROUBLE as why:
             machine.end_all()
             bench.missing(name, str(why))
     if used:

@@ -4,6 +4,7 @@ tables, {"title", "columns", "rows", "note"}, and puts what the bars need into `
 import os
 import re
 import resource
+import select
 import signal
 import statistics
 import subprocess
@@ -128,7 +129,10 @@ def watch_stuck(bench, argv, port_listener, source):
     """Run it against a peer that never reads: KiB resident early, late, and the peak."""
     tool = Child(argv, TOOL_CORES, stdin=source, stdout=subprocess.DEVNULL)
     port_listener.settimeout(machine.START_LIMIT)
-    peer, _ = port_listener.accept()
+    try:
+        peer, _ = port_listener.accept()
+    except TimeoutError as why:
+        raise Failure("it does not connect") from why
     with peer:
         time.sleep(0.5)
         early = resident(tool.pid)
@@ -155,7 +159,12 @@ def bound(bench):
         with bench.listening() as s, open("/dev/zero", "rb") as zero:
             port = str(s.getsockname()[1])
             argv = [bench.path(name)] + [word.format(port) for word in arguments]
-            early, late, peak = watch_stuck(bench, argv, s, zero)
+            try:
+                early, late, peak = watch_stuck(bench, argv, s, zero)
+            except machine.TROUBLE as why:
+                machine.end_all()
+                bench.missing(f"{name} in bound", str(why))
+                continue
         rows.append([f"{name} `{settings}`", str(early), f"{late - early:+d}", str(peak)])
         if name == "weir":
             bench.figures["stuck growth"] = (late - early) * KIB
@@ -174,8 +183,15 @@ def spawn(argv, out):
     actions = [(os.POSIX_SPAWN_OPEN, 1, out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)]
     start = time.perf_counter()
     pid = os.posix_spawn(argv[0], argv, os.environ, file_actions=actions)
+    ended = os.pidfd_open(pid)
+    late = not select.select([ended], [], [], machine.START_LIMIT)[0]
+    if late:
+        os.kill(pid, signal.SIGKILL)
     _, status, usage = os.wait4(pid, 0)
     wall = time.perf_counter() - start
+    os.close(ended)
+    if late:
+        raise Failure(f"{argv[0]}: still running after {machine.START_LIMIT:.0f} s")
     if status:
         raise Failure(f"{argv[0]}: exit status {os.waitstatus_to_exitcode(status)}")
     return wall * 1e3, (usage.ru_utime + usage.ru_stime) * 1e3

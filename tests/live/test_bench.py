@@ -4,9 +4,11 @@
 import contextlib
 import io
 import os
+import subprocess
 import sys
 import types
 import unittest
+import unittest.mock
 
 SRC = os.environ.get("WEIR_SRC") or os.path.join(os.path.dirname(__file__), "..", "..")
 sys.dont_write_bytecode = True
@@ -15,8 +17,10 @@ sys.path.insert(0, os.path.join(SRC, "bench"))
 # pylint: disable=wrong-import-position
 import aims
 import guard
+import machine
 import plot
 import report
+import run
 
 
 def compared(kept, got):
@@ -99,6 +103,93 @@ class Aims(unittest.TestCase):
         what = "start and end by cat's: at most 2"
         self.assertEqual(self.verdicts({}, {"start ratio": 2.0})[what], ["2.00", "yes"])
         self.assertEqual(self.verdicts({}, {"start ratio": 2.01})[what], ["2.01", "**no**"])
+
+
+class Runs(unittest.TestCase):
+    """What cannot be measured takes nothing from the rest, and holds nothing up."""
+
+    def measured(self, **contestants):
+        """A scenario's table, and the bench, with programs that are functions."""
+        bench = run.Bench(types.SimpleNamespace(quick=True, rounds=4), os.curdir)
+        bench.patience = 0
+        bench.path = lambda program: program
+        scenario = types.SimpleNamespace(
+            name="made-up", title="Made up", note="", measures=[report.Measure("rate", "GB/s")],
+            contestants=[types.SimpleNamespace(name=n, program=n) for n in contestants],
+            run=lambda _, c: contestants[c.name]())
+        with contextlib.redirect_stderr(io.StringIO()):
+            return bench.run_scenario(scenario), bench
+
+    @staticmethod
+    def give():
+        return {"rate": 1.0}
+
+    def test_who_fails_twice_is_left_out_and_said_once(self):
+        calls = []
+
+        def fail():
+            calls.append(1)
+            raise machine.Failure("no such luck")
+
+        made, bench = self.measured(weir=self.give, broken=fail)
+        self.assertEqual(len(calls), run.FAILURES)
+        self.assertEqual([row[0] for row in made["rows"]], ["weir"])
+        self.assertEqual([len(r) for r in bench.rounds["made-up"]], [1] * 4)
+        self.assertEqual(bench.not_run,
+                         ["broken in made-up: failed 2 times, and left out: no such luck"])
+
+    def test_who_is_unable_is_asked_once(self):
+        calls = []
+
+        def unable():
+            calls.append(1)
+            raise machine.Unable("not here")
+
+        self.assertEqual(self.measured(weir=self.give, other=unable)[1].not_run,
+                         ["other in made-up: not here"])
+        self.assertEqual(len(calls), 1)
+
+    def test_one_failure_loses_one_round_and_is_told(self):
+        answers = [ValueError("half an answer")]
+
+        def once():
+            if answers:
+                raise answers.pop()
+            return self.give()
+
+        _, bench = self.measured(weir=self.give, shaky=once)
+        self.assertEqual([len(r) for r in bench.rounds["made-up"]], [2] * 4)
+        self.assertEqual(bench.not_run, ["shaky in made-up: half an answer"])
+
+    def test_late_run_has_fewer_rounds(self):
+        with unittest.mock.patch.object(run, "LATE", -1):
+            _, bench = self.measured(weir=self.give)
+        self.assertEqual(len(bench.rounds["made-up"]), run.ROUNDS_LATE)
+        self.assertIn("more than 3 rounds of made-up", bench.not_run[0])
+
+    def test_pipe_that_a_grandchild_holds_does_not_hold_us(self):
+        with unittest.mock.patch.object(machine, "START_LIMIT", 0.2):
+            child = machine.Child(["sh", "-c", "sleep 60 & echo $!"], machine.CORES,
+                                  stdout=subprocess.PIPE)
+            sleeper = int(machine.Lines(child.stdout).next(10))
+            with self.assertRaises(machine.Failure):
+                child.end()
+        machine.until(lambda: not is_running(sleeper), 10, "the grandchild has not ended")
+
+    def test_silent_child_does_not_hold_us(self):
+        child = machine.Child(["sleep", "60"], machine.CORES, stdout=subprocess.PIPE)
+        self.assertIsNone(machine.Lines(child.stdout).next(0.05))
+        with self.assertRaises(machine.Failure):
+            child.end(0.05)
+        machine.end_all()
+        self.assertFalse(is_running(child.pid))
+
+
+def is_running(pid):
+    with contextlib.suppress(OSError):
+        with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+            return f.read().rpartition(")")[2].split()[0] != "Z"
+    return False
 
 
 class Picture(unittest.TestCase):
