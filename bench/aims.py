@@ -5,6 +5,9 @@ import report
 TITLE = "Aims"
 KIB = 1024
 
+# What a stalled relay may hold: the default high mark and the largest read.
+HIGH, CHUNK = 64 * KIB, 1024 * KIB
+
 # scenario, what is compared, the peer, the least ratio of weir's to the peer's.
 RATES = [
     ("relay-1", "nginx", 1.25), ("relay-1", "haproxy", 1.6), ("relay-1", "socat", 1.5),
@@ -13,7 +16,7 @@ RATES = [
     ("relay-8", "uv_poll 256 KiB", 1.0),
     ("relay-64", "nginx", 2.0), ("relay-64", "haproxy", 1.4),
     ("echo", "raw epoll", 0.95),
-    ("accept", "haproxy", 1.0), ("accept-relay", "haproxy", 1.0),
+    ("accept-relay", "haproxy", 1.0),
     ("pipe-64k", "cat", 1.0),
     ("pipe-1m", "pv", 0.95), ("pipe-1m", "cat", 2.5),
     ("file-tcp", "nginx", 1.1),
@@ -34,8 +37,8 @@ FIGURES = [
     ("idle transport", "idle connection, accepted, bytes", 300, "{:.0f}"),
     ("idle joined", "idle connection, joined, bytes", 300, "{:.0f}"),
     ("idle relay", "idle connection, one of a relay's two, bytes", 300, "{:.0f}"),
-    # The high mark of a valve, and the largest block.
-    ("stalled weir", "stalled relay: the high mark and one chunk, bytes", 128 * KIB, "{:.0f}"),
+    ("stalled weir", f"stalled relay: high mark plus one chunk ({HIGH // KIB} and "
+                     f"{CHUNK // KIB} KiB), bytes", HIGH + CHUNK, "{:,.0f}"),
     ("stuck growth", "never-reading sink: growth once it is full, bytes", 64 * KIB, "{:.0f}"),
     ("start ratio", "start and end by cat's", 2.0, "{:.2f}"),
 ]
@@ -69,7 +72,7 @@ def table(bench):
     for key, what, most, form in FIGURES:
         value = bench.figures.get(key)
         if value is not None:
-            row(f"{what}: at most {most:,g}", form.format(value), value <= most)
+            row(f"{what}: at most {most:,.7g}", form.format(value), value <= most)
     for peer in ("node", "twisted"):
         if "resume weir" in bench.figures and f"resume {peer}" in bench.figures:
             ratio = bench.figures["resume weir"] / bench.figures[f"resume {peer}"]

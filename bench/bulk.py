@@ -21,8 +21,8 @@ def sample(bytes_, seconds, cpu):
     return {"rate": bytes_ / GB / seconds, "cpu": cpu / (bytes_ / GB)}
 
 
-def loaded(bench, *arguments, **options):
-    return Child([bench.path("load"), *map(str, arguments)], LOAD_CORES,
+def loaded(bench, *arguments, cores=None, **options):
+    return Child([bench.path("load"), *map(str, arguments)], cores or LOAD_CORES,
                  stdout=options.pop("stdout", subprocess.PIPE), **options)
 
 
@@ -117,17 +117,23 @@ def run_tcp_to_file(bench, contestant):
 class Server(Child):
     """A contestant that serves a port; its CPU time counts from the moment when it listens."""
 
-    def __init__(self, bench, contestant, **have):
+    def __init__(self, bench, contestant, cores=None, **have):
         self.port = machine.free_port()
         have = {"connections": 256, "descriptors": 1024, **have}
-        super().__init__(contestant.argv(bench, port=self.port, **have), TOOL_CORES,
+        super().__init__(contestant.argv(bench, port=self.port, **have), cores or TOOL_CORES,
                          stdout=subprocess.DEVNULL, env=contestant.environment())
         machine.until(lambda: machine.is_listening(self.port) or self.poll() is not None,
                       machine.START_LIMIT, f"{contestant.name} does not listen")
         if self.returncode is not None:
             machine.running.discard(self)
             raise Failure(self.stderr.read().decode(errors="replace").strip())
-        self.before = machine.cpu_so_far(self.pid)
+        self.workers = contestant.workers
+        self.before = self.so_far()
+
+    def so_far(self):
+        """Seconds, its workers' included."""
+        pids = [self.pid] + (machine.children(self.pid) if self.workers else [])
+        return sum(map(machine.cpu_so_far, pids))
 
     def used(self):
         """Seconds, once it has ended."""
@@ -139,16 +145,18 @@ def serving(bench, contestant, **have):
     server = Server(bench, contestant, **have)
     yield server
     # Its children's time is its own once it has waited for them.
-    machine.until(lambda: not machine.has_children(server.pid), machine.START_LIMIT,
-                  f"{contestant.name}: children stay")
+    if not contestant.workers:
+        machine.until(lambda: not machine.children(server.pid), machine.START_LIMIT,
+                      f"{contestant.name}: children stay")
     server.send_signal(signal.SIGTERM)
     server.end(accept=())
 
 
-def run_relay(bench, contestant, flows):
-    with listening() as s, serving(bench, contestant, sink=s.getsockname()[1]) as server:
+def run_relay(bench, contestant, flows, cores=None, load_cores=None):
+    with listening() as s, \
+            serving(bench, contestant, cores=cores, sink=s.getsockname()[1]) as server:
         load = loaded(bench, "relay", server.port, s.fileno(), bench.seconds, flows,
-                      pass_fds=[s.fileno()])
+                      cores=load_cores, pass_fds=[s.fileno()])
         got = load.result()
     return sample(got["bytes"], got["seconds"], server.used())
 

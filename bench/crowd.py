@@ -8,6 +8,7 @@ import time
 import bulk
 import machine
 import peers
+import report
 from bulk import GB, Scenario
 from machine import Child, Failure, LOAD_CORES, Lines, RUN_LIMIT
 from report import Measure
@@ -124,28 +125,31 @@ def stalled_memory(bench, contestant):
 def relay_memory(bench):
     few, many = 500, min(crowd_size(), 2000 if bench.quick else WANTED)
     rows = []
-    for c in peers.single_process_relays(machine.descriptors()):
+    for c in peers.with_memory(machine.descriptors()):
         if not bench.path(c.program):
             bench.missing(c.name)
             continue
         try:
             idle = (idle_memory(bench, c, many) - idle_memory(bench, c, few)) / (many - few)
-            held, took = stalled_memory(bench, c)
+            stalled = [stalled_memory(bench, c) for _ in range(1 if bench.quick else 5)]
         except machine.TROUBLE as why:
             machine.end_all()
             bench.missing(f"{c.name} in relay-memory", str(why))
             continue
-        rows.append([c.name, f"{idle:,.0f}", f"{held / 1024:,.0f}", f"{took / 1024:,.0f}"])
-        bench.figures[f"stalled {c.name}"] = held
+        held, took = ([n / 1024 for n in column] for column in zip(*stalled))
+        rows.append([c.name, f"{idle:,.0f}", report.spread(held, 0), report.spread(took, 0)])
+        bench.figures[f"stalled {c.name}"] = max(held) * 1024 # the most is what is bounded
     return [{
         "title": "User-space memory of a relay",
         "columns": ["program", "idle, bytes", "reader never reads, KiB",
                     "taken from its source then, KiB"],
         "rows": rows,
         "note": f"RssAnon from outside: between {few} and {many} idle relays, and of {STALLED} "
-                "before and after their sources had written all that they could. What was taken "
-                "is for the most part in the kernel's socket buffers; haproxy splices, so "
-                "that nothing of it is in its own memory.",
+                "before and after their sources had written all that they could, each of these "
+                "a mean of them, and its median, least and most over the runs. What was taken "
+                "is for the most part in the kernel's socket buffers. haproxy splices, and what its "
+                "reader does not take stays in a pipe, the kernel's too; weir, when it splices, reads "
+                "that out of its pipe, one for all relays, and holds it where it is counted.",
     }]
 
 

@@ -20,6 +20,9 @@ CORES = sorted(os.sched_getaffinity(0))
 # The program that is measured has a core for itself, all others share the rest.
 TOOL_CORES = {CORES[0]}
 LOAD_CORES = set(CORES[1:]) or TOOL_CORES
+# Where it has two, the load shares them if there are no others.
+TWO_CORES = set(CORES[:2])
+OTHER_CORES = set(CORES[2:]) or TWO_CORES
 
 START_LIMIT = 10.0
 RUN_LIMIT = 30.0
@@ -151,9 +154,9 @@ def cpu_so_far(pid):
     return total / 1e9
 
 
-def has_children(pid):
+def children(pid):
     with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
-        return bool(f.read().strip())
+        return list(map(int, f.read().split()))
 
 
 def descriptors():

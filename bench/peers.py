@@ -5,11 +5,14 @@ import os
 
 class Contestant:
     """A program in a scenario.  `command` makes its argv from what the scenario has; `config` is
-    its file's text, `script` a file of bench/ that it is given first; `engine` is for ours."""
+    its file's text, `script` a file of bench/ that it is given first; `engine` is for ours; with
+    `workers` it has children until it is told to end."""
 
-    def __init__(self, name, program, settings, command, config=None, script=None, engine=None):
+    def __init__(self, name, program, settings, command, config=None, script=None, engine=None,
+                 workers=False):
         self.name, self.program, self.settings = name, program, settings
         self.command, self.config, self.script, self.engine = command, config, script, engine
+        self.workers = workers
 
     def argv(self, bench, **have):
         program = bench.path(self.program)
@@ -27,7 +30,7 @@ class Contestant:
 
 HAPROXY = """\
 global
-    nbthread 1
+    nbthread {threads}
     maxconn {{connections}}
     maxpipes 128
     tune.pipesize 1048576
@@ -40,21 +43,20 @@ defaults
     timeout server 60s
 listen relay
     bind 127.0.0.1:{{port}} backlog 4096
-    {what}
+    server sink 127.0.0.1:{{sink}}
 """
 
 NGINX = """\
 load_module {modules}/ngx_stream_module.so;
 daemon off;
-master_process off;
-worker_processes 1;
+{processes}
 worker_rlimit_nofile {limit};
 pid {{dir}}/nginx.pid;
 error_log stderr crit;
 events {{{{ worker_connections {{descriptors}}; multi_accept on; }}}}
 stream {{{{
     server {{{{
-        listen 127.0.0.1:{{port}} backlog=4096;
+        listen 127.0.0.1:{{port}} backlog=4096{shared};
         {what}
         proxy_buffer_size 256k;
     }}}}
@@ -88,24 +90,36 @@ http {{
 NGINX_COMMAND = "-p {dir} -e stderr -c {config}"
 
 
-def stream_config(what, limit):
+def stream_config(**settings):
     for modules in ("/usr/lib/nginx/modules", "/usr/lib64/nginx/modules"):
         if os.path.exists(f"{modules}/ngx_stream_module.so"):
-            return NGINX.format(modules=modules, what=what, limit=limit)
+            return NGINX.format(modules=modules, **settings)
     return None
 
 
-def nginx_stream(limit, what="proxy_pass 127.0.0.1:{{sink}};",
-                 settings="stream, one process, proxy_buffer_size 256k, multi_accept on"):
+NGINX_RELAY = "proxy_buffer_size 256k, multi_accept on"
+
+
+def nginx_stream(limit, what="proxy_pass 127.0.0.1:{sink};",
+                 settings=f"stream, one process, {NGINX_RELAY}"):
     """As a list, empty where there is no stream module."""
-    config = stream_config(what.replace("{{", "{").replace("}}", "}"), limit)
+    config = stream_config(what=what, limit=limit, shared="",
+                           processes="master_process off; worker_processes 1;")
     return [Contestant("nginx", "nginx", settings, NGINX_COMMAND, config)] if config else []
 
 
-def haproxy(what="server sink 127.0.0.1:{sink}",
-            settings="nbthread 1, mode tcp, splice-request, splice-response, tune.pipesize 1 MiB"):
-    return Contestant("haproxy", "haproxy", settings, "-db -f {config}",
-                      HAPROXY.format(what=what))
+def nginx_workers(limit, count):
+    config = stream_config(what="proxy_pass 127.0.0.1:{sink};", limit=limit, shared=" reuseport",
+                           processes=f"worker_processes {count};")
+    settings = f"stream, {count} worker processes, reuseport, {NGINX_RELAY}"
+    return [Contestant("nginx", "nginx", settings, NGINX_COMMAND, config,
+                       workers=True)] if config else []
+
+
+def haproxy(threads=1):
+    return Contestant("haproxy", "haproxy",
+                      f"nbthread {threads}, mode tcp, splice-request, splice-response, "
+                      "tune.pipesize 1 MiB", "-db -f {config}", HAPROXY.format(threads=threads))
 
 
 WEIR_RELAY = Contestant(
@@ -142,6 +156,19 @@ def relays(limit):
 def single_process_relays(limit):
     """Those that can have thousands."""
     return [WEIR_RELAY, uv_poll(262144, "256 KiB"), haproxy(), *nginx_stream(limit)]
+
+
+def with_memory(limit):
+    return [WEIR_RELAY, copying(WEIR_RELAY), *single_process_relays(limit)[1:]]
+
+
+def with_threads(limit):
+    return [
+        Contestant("weir", "weir", "relay --many --threads 2", WEIR_RELAY.command + " --threads 2"),
+        Contestant("weir, 1 thread", "weir", "relay --many --threads 1",
+                   WEIR_RELAY.command + " --threads 1"),
+        haproxy(2), *nginx_workers(limit, 2),
+    ]
 
 
 def pipes():
@@ -210,8 +237,6 @@ def acceptors(limit):
     return [
         Contestant("weir", "server_weir", "bench/server_weir.c", "close {port}"),
         Contestant("raw epoll", "server_epoll", "bench/server_epoll.c", "close {port}"),
-        haproxy("tcp-request connection reject",
-                "nbthread 1, mode tcp, tcp-request connection reject"),
         *nginx_stream(limit, 'return "";', "stream, one process, return \"\", multi_accept on"),
     ]
 

@@ -23,6 +23,7 @@ import report
 import resume
 import small
 import talk
+import threads
 from machine import TROUBLE, Unable
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -149,7 +150,8 @@ SMALL = {**small.SMALL, **crowd.SMALL, **resume.SMALL}
 
 
 def all_scenarios(directory):
-    return bulk.scenarios(directory) + crowd.scenarios() + talk.scenarios()
+    return bulk.scenarios(directory) + crowd.scenarios() + talk.scenarios() \
+        + threads.scenarios()
 
 
 def parse(names):

@@ -43,11 +43,12 @@ def run_echo(bench, contestant):
             "p50": got["p50"], "p99": got["p99"]}
 
 
-def knock(bench, server, *listener):
+def knock(bench, server, *listener, cores=None):
     load = Child([bench.path("knock"), str(server.port), str(bench.seconds), str(PEERS),
-                  *map(str, listener)], LOAD_CORES, stdout=subprocess.PIPE, pass_fds=listener)
+                  *map(str, listener)], cores or LOAD_CORES, stdout=subprocess.PIPE,
+                 pass_fds=listener)
     got = load.result()
-    cpu = machine.cpu_so_far(server.pid) - server.before
+    cpu = server.so_far() - server.before
     return {"rate": got["connections"] / got["seconds"] / 1e3,
             "cpu": cpu / got["connections"] * 1e6, "busy": cpu / got["seconds"] * 100}
 
@@ -72,7 +73,8 @@ def scenarios():
         Scenario("accept", "Connections accepted and closed", run_accept, peers.acceptors(limit),
                  ACCEPT, f"{PEERS} peers connect and wait for the end, again and again. Where a "
                  "server's core is not busy, the load was the limit, and only the CPU time "
-                 "compares; haproxy resets its peers."),
+                 "compares. haproxy is not among them: it resets whom it does not relay, "
+                 "which is less than a connection's end. accept-relay compares with it."),
         Scenario("accept-relay", "Connections relayed that carry nothing", run_accept_relay,
                  peers.accepting_relays(limit), ACCEPT,
                  f"{PEERS} peers connect, end, and wait for the end that comes back from the "
