@@ -282,6 +282,7 @@ VERSIONS = {
     "iperf3": (["--version"], r"iperf (\d\S*)"),
     "node": (["--version"], r"v(\d\S*)"),
     "nginx": (["-v"], r"nginx/(\S+)"),
+    "perf": (["--version"], r"version (\S+)"),
     "valgrind": (["--version"], r"valgrind-(\S+)"),
 }
 

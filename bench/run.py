@@ -17,6 +17,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import aims
 import bulk
 import crowd
+import limits
 import machine
 import plot
 import report
@@ -200,6 +201,7 @@ def run(args, bench, scenarios):
     if used:
         bench.make_source()
         tables += [bench.run_scenario(s) for s in used]
+        tables += limits.tables(bench, used)
         os.unlink(bench.source)
     for name, measure in SMALL.items():
         if name not in wanted:

@@ -9,7 +9,7 @@
 build='gcc libc6-dev libssl-dev liburing-dev libuv1-dev make meson ninja-build pkg-config'
 test='bash-completion clang g++ gzip jq libcmocka-dev libdw-dev mandoc netcat-openbsd procps python3
 	python3-twisted socat strace universal-ctags valgrind'
-bench='haproxy iperf3 libnginx-mod-stream netcat-openbsd nginx-light pv python3
+bench='haproxy iperf3 libnginx-mod-stream linux-perf netcat-openbsd nginx-light pv python3
 	python3-twisted socat time valgrind wrk'
 
 case ${1-} in

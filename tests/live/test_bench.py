@@ -16,7 +16,9 @@ sys.path.insert(0, os.path.join(SRC, "bench"))
 
 # pylint: disable=wrong-import-position
 import aims
+import bulk
 import guard
+import limits
 import machine
 import plot
 import report
@@ -190,6 +192,50 @@ def is_running(pid):
         with open(f"/proc/{pid}/stat", encoding="ascii") as f:
             return f.read().rpartition(")")[2].split()[0] != "Z"
     return False
+
+
+class Limits(unittest.TestCase):
+    REPORT = (" 60        |weir           |[k] _copy_to_iter\n 30        |weir           |[k] tcp_recvmsg\n"
+              " 10        |weir           |[.] weir_loop_run\n 40        |load           |[k] tcp_sendmsg\n"
+              " 7         |libuv-worker 1 |[.] read\n\n")
+
+    def test_report_is_read_by_program_and_place(self):
+        found = limits.read_report(self.REPORT)
+        self.assertEqual(found["weir"], {(True, "_copy_to_iter"): 60, (True, "tcp_recvmsg"): 30,
+                                         (False, "weir_loop_run"): 10})
+        self.assertEqual(sum(found["load"].values()), 40)
+        self.assertEqual(list(found), ["weir", "load", "libuv-worker 1"])
+
+    def test_shares_are_of_the_whole_time_of_the_program(self):
+        kernel, most = limits.shares(limits.read_report(self.REPORT)["weir"])
+        self.assertEqual((kernel, most), (90, "`_copy_to_iter` 60, `tcp_recvmsg` 30"))
+
+    def test_hidden_names_are_said(self):
+        hidden = limits.read_report("9 |weir |[k] 0xffffffff81234567\n")["weir"]
+        self.assertIn("kptr_restrict", limits.shares(hidden)[1])
+
+    def test_no_sample_is_a_failure_and_no_division(self):
+        with self.assertRaises(machine.Failure):
+            limits.shares({})
+
+    def test_absent_perf_is_said_and_no_failure(self):
+        bench = run.Bench(types.SimpleNamespace(quick=True, rounds=1), os.curdir)
+        bench.path = lambda program: None
+        scenario = types.SimpleNamespace(name="s", measures=bulk.BULK, contestants=[])
+        with contextlib.redirect_stderr(io.StringIO()):
+            self.assertEqual(limits.tables(bench, [scenario]), [])
+        self.assertEqual(bench.not_run, ["what limits: perf is not installed"])
+
+    def test_best_peer_is_the_fastest_that_is_not_of_this_repository(self):
+        names = {"weir": "/b/weir", "weir, copying": "/b/weir", "uv_poll": "/b/bench/relay_uv",
+                 "slow": "/usr/bin/slow", "fast": "/usr/bin/fast"}
+        rates = {"weir": 1, "weir, copying": 5, "uv_poll": 9, "slow": 2, "fast": 3}
+        bench = types.SimpleNamespace(
+            build="/b", path=names.get, rounds={"s": [{n: {"rate": r} for n, r in rates.items()}]})
+        scenario = types.SimpleNamespace(name="s", contestants=[
+            types.SimpleNamespace(name=n, program="weir" if n.startswith("weir") else n)
+            for n in names])
+        self.assertEqual([c.name for c in limits.chosen(bench, scenario)], ["weir", "fast"])
 
 
 class Picture(unittest.TestCase):
