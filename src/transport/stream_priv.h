@@ -4,10 +4,10 @@
 /*
  * stream_priv.h -- between a stream and what moves its bytes.
  *
- *   stream.c       the ends, the closing, what the kernel tells of errors
- *   stream_move.c  reading and writing a descriptor that is ready
- *   stream_poll.c  descriptors that libuv polls
- *   stream_ring_*  sockets of an io_uring
+ *   stream_posix.c       the ends, the closing, what the kernel tells of errors
+ *   stream_move_posix.c  reading and writing a descriptor that is ready
+ *   stream_poll_posix.c  descriptors that libuv polls
+ *   stream_ring_*         sockets of an io_uring
  *
  * One port is one descriptor; a socket has one for both directions, a pair of pipes two.
  */
