@@ -9,7 +9,7 @@ PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)
 MESON := $(firstword $(wildcard /usr/bin/meson) meson)
 export MAKEFLAGS :=
 
-.PHONY: help check run install bench guard asan tsan fuzz soak coverage clean
+.PHONY: help check run install bench guard asan tsan fuzz soak coverage windows check-windows clean
 
 help:
 	@echo 'make check              build and run every test'
@@ -22,6 +22,8 @@ help:
 	@echo 'make fuzz               run every fuzzer  [SECONDS=60]'
 	@echo 'make soak               run new simulated schedules  [SECONDS=60]'
 	@echo 'make coverage           which lines and branches the tests take  [ARGS=--write]'
+	@echo 'make windows            build for Windows, in build-windows'
+	@echo 'make check-windows      run the tests of that, under Wine'
 	@echo 'make clean              remove the build folders'
 
 check:
@@ -87,6 +89,14 @@ coverage:
 	@find build-coverage -name '*.gcda' -delete
 	@WEIR_TEST_QUICK=1 $(MESON) test -C build-coverage --print-errorlogs --suite unit --suite flow
 	@$(PYTHON) scripts/coverage.py build-coverage $(ARGS)
+
+windows:
+	@scripts/deps.sh windows
+	@scripts/windows.sh -Dtests=enabled $(ARGS)
+
+# Wine starts programs slowly.
+check-windows: windows
+	@scripts/wine.sh scripts/runtests.sh build-windows -t 5
 
 clean:
 	rm -rf build build-*

@@ -23,7 +23,7 @@
 static char story[1 << 16];
 static size_t story_len;
 
-__attribute__((format(printf, 1, 2))) static inline void tell(const char *format, ...)
+WEIR_PRINTF(1, 2) static inline void tell(const char *format, ...)
 {
 	va_list args;
 

@@ -128,7 +128,7 @@ static inline bool weir__guard_over(const struct weir_guard *g)
 void weir__guard_holds(struct weir_guard *g, enum rule rule, enum weir_guard_party party,
                        enum moment before, bool is, const char *format, ...)
 #if defined(__GNUC__)
-	__attribute__((format(printf, 6, 7)))
+	WEIR_PRINTF(6, 7)
 #endif
 	;
 

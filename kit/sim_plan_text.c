@@ -29,7 +29,7 @@ const char *weir__event_text(enum event_kind kind)
 }
 
 static void say(const struct printer *to, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+	WEIR_PRINTF(2, 3);
 
 static void say(const struct printer *to, const char *format, ...)
 {

@@ -16,9 +16,8 @@
  *
  * So a cost that grows, but is with so much held not yet the greater part, is not seen.
  */
-#include <time.h>
-
 #include "tck_priv.h"
+#include "ticks.h"
 
 #define BATCH ((size_t)1024)
 #define BATCHES_MAX 256
@@ -33,21 +32,21 @@
 
 /* The least time of a batch, by how many were held below it. */
 struct costs {
-	clock_t in[BATCHES_MAX], out[BATCHES_MAX];
+	uint64_t in[BATCHES_MAX], out[BATCHES_MAX];
 	size_t count; /* batches */
 	bool is_second;
 };
 
-static void note(const struct costs *c, clock_t *least, clock_t begin)
+static void note(const struct costs *c, uint64_t *least, uint64_t begin)
 {
-	clock_t spent = clock() - begin;
+	uint64_t spent = weir__ticks() - begin;
 
 	if (!c->is_second || spent < *least)
 		*least = spent;
 }
 
 /* Of a batch at `first` or behind it, before `end`. */
-static double mean(const clock_t *cost, size_t first, size_t end)
+static double mean(const uint64_t *cost, size_t first, size_t end)
 {
 	double sum = 0;
 
@@ -57,7 +56,7 @@ static double mean(const clock_t *cost, size_t first, size_t end)
 }
 
 /* Whether the cost at hand is so high that no more need be measured. */
-static bool is_enough(const clock_t *cost, double low, size_t *in_a_row)
+static bool is_enough(const uint64_t *cost, double low, size_t *in_a_row)
 {
 	*in_a_row = (double)*cost > ENOUGH * (low + 1) ? *in_a_row + 1 : 0;
 	return *in_a_row == ENOUGH_BATCHES;
@@ -69,7 +68,7 @@ static bool write_all(struct weir_tck *t, struct costs *c)
 	size_t in_a_row = 0;
 
 	for (size_t i = 0; i < c->count; i++) {
-		clock_t begin = clock();
+		uint64_t begin = weir__ticks();
 
 		for (size_t k = 0; k < BATCH; k++)
 			if (weir_consumer_write(t->made.flow.sink, &byte, 1) < 0)
@@ -94,7 +93,7 @@ static void take_all(struct weir_tck *t, struct costs *c)
 	size_t in_a_row = 0;
 
 	for (size_t i = c->count; i-- > 0;) {
-		clock_t begin = clock();
+		uint64_t begin = weir__ticks();
 
 		for (size_t k = 0; k < BATCH; k++)
 			take(t, 1);
@@ -127,10 +126,10 @@ static bool measure(struct weir_tck *t, const struct facts *f, struct costs *c)
 	return accepted;
 }
 
-static void look_at(struct weir_tck *t, const clock_t *cost, size_t count, const char *what)
+static void look_at(struct weir_tck *t, const uint64_t *cost, size_t count, const char *what)
 {
 	double few = mean(cost, 0, LOW), many = mean(cost, count / 2, count);
-	double ns = 1e9 / CLOCKS_PER_SEC / (double)BATCH;
+	double ns = 1e9 / TICKS_PER_S / (double)BATCH;
 
 	/* One tick is not known for sure. */
 	weir__tck_holds(t, MEM_5, many <= BOUND * (few + 1),

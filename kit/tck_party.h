@@ -57,7 +57,7 @@ void weir__tck_party_close(struct tck_party *p);
 /* As weir__tck_holds(), for checks.  Returns whether nothing has been broken so far. */
 bool weir__tck_judge(struct tck_party *p, enum rule rule, bool is, const char *format, ...)
 #if defined(__GNUC__)
-	__attribute__((format(printf, 4, 5)))
+	WEIR_PRINTF(4, 5)
 #endif
 	;
 

@@ -308,7 +308,7 @@ void weir__tck_react(struct weir_tck *t, enum event event);
  */
 bool weir__tck_holds(struct weir_tck *t, enum rule rule, bool is, const char *format, ...)
 #if defined(__GNUC__)
-	__attribute__((format(printf, 4, 5)))
+	WEIR_PRINTF(4, 5)
 #endif
 	;
 

@@ -3,7 +3,7 @@
 #
 # Install the Debian packages that a task needs, if any is missing.
 #
-#   scripts/deps.sh build|test|bench
+#   scripts/deps.sh build|test|bench|windows
 #
 # WEIR_SKIP_DEPS=1 skips it, for systems without apt.
 build='gcc libc6-dev libssl-dev liburing-dev libuv1-dev make meson ninja-build pkg-config'
@@ -11,13 +11,16 @@ test='bash-completion clang g++ gzip jq libcmocka-dev libdw-dev mandoc netcat-op
 	python3-twisted socat strace universal-ctags valgrind'
 bench='haproxy iperf3 libnginx-mod-stream linux-perf netcat-openbsd nginx-light pv python3
 	python3-twisted socat time valgrind wrk'
+# What is built for Windows needs nothing of this system's but tools; see windows-deps.sh.
+windows='dpkg-dev gcc-mingw-w64-x86-64-win32 iproute2 make meson ninja-build pkg-config python3 wine'
 
 case ${1-} in
 build) want=$build ;;
 test) want="$build $test" ;;
 bench) want="$build $bench" ;;
+windows) want=$windows ;;
 *)
-	echo "usage: $0 build|test|bench" >&2
+	echo "usage: $0 build|test|bench|windows" >&2
 	exit 2
 	;;
 esac

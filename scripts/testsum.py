@@ -6,7 +6,7 @@ usage: testsum.py [--failed N] [--passed N] FILE...
 
 A file that is not there, or has no test in it, counts as one failure: its
 tests did not run. Skipped tests count as neither, and are named before the
-sum. Exit status 1 if anything failed.
+sum, with the first line that they printed. Exit status 1 if anything failed.
 """
 import argparse
 import json
@@ -17,13 +17,16 @@ SKIPPED = {"SKIP"}
 
 
 def results(path):
-    """The (name, result) pairs of one log, or None if it has none."""
+    """The (name, result, first line) of each test of a log, or None if it has none."""
     try:
         with open(path, encoding="utf-8") as log:
             rows = [json.loads(line) for line in log if line.strip()]
     except (OSError, ValueError):
         return None
-    return [(row["name"], row["result"]) for row in rows] or None
+    return [
+        (row["name"], row["result"], row.get("stdout", "").partition("\n")[0])
+        for row in rows
+    ] or None
 
 
 def main():
@@ -40,11 +43,11 @@ def main():
             print(f"no test results in {path}")
             failed += 1
             continue
-        for name, result in rows:
+        for name, result, line in rows:
             if result in GOOD:
                 passed += 1
             elif result in SKIPPED:
-                print(f"skipped: {name}")
+                print(f"skipped: {name}" + (f" ({line})" if line else ""))
             else:
                 print(f"failed: {name} ({result})")
                 failed += 1

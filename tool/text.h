@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "weir/err.h"
+
 /* Room for what the functions below write, terminator included. */
 #define TEXT_MAX 32
 
@@ -41,7 +43,7 @@ void line_begin(struct line *line);
 void line_end(struct line *line);
 
 /* A whole line, printf-like; no argument may be from outside. */
-void line_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void line_print(const char *format, ...) WEIR_PRINTF(1, 2);
 
 /* A whole line, "WHAT: expected EXPECTED"; `what` may be NULL.  Returns -1. */
 int line_expected(const char *what, const char *expected);

@@ -17,6 +17,16 @@
 #define WEIR_API
 #endif
 
+/* Which argument is a format, and the first of those for it.  Formats are those of standard C,
+ * whatever a system's own C library has. */
+#if defined(__clang__)
+#define WEIR_PRINTF(text, first) __attribute__((__format__(__printf__, text, first)))
+#elif defined(__GNUC__)
+#define WEIR_PRINTF(text, first) __attribute__((__format__(__gnu_printf__, text, first)))
+#else
+#define WEIR_PRINTF(text, first)
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif

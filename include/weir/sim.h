@@ -95,10 +95,7 @@ WEIR_API uint64_t weir_sim_hash(const struct weir_sim *sim);
 
 /* Say that a rule (design, 4.5: "DATA-1") is broken.  The first one counts. */
 WEIR_API void weir_sim_break(struct weir_sim *sim, const char *rule, const char *format, ...)
-#if defined(__GNUC__)
-	__attribute__((format(printf, 3, 4)))
-#endif
-	;
+	WEIR_PRINTF(3, 4);
 
 /* The rule that was broken first, and how; NULL if none was.  Until: the world's end. */
 WEIR_API const char *weir_sim_broken(const struct weir_sim *sim, const char **how);

@@ -4,7 +4,8 @@
 
 #include <errno.h>
 #include <stddef.h>
-#include <string.h>
+
+#include "core/err_priv.h"
 
 struct name {
 	int code;
@@ -18,7 +19,7 @@ static const struct name ours[] = {
 #undef ROW
 };
 
-/* Those that a stream can meet; their texts come from the C library. */
+/* Those that a stream can meet; their texts are the system's. */
 static const struct name systems[] = {
 #define ROW(symbol) {-symbol, #symbol, NULL}
 	ROW(EPERM), ROW(ENOENT), ROW(ESRCH), ROW(EINTR), ROW(EIO), ROW(ENXIO), ROW(E2BIG),
@@ -67,6 +68,6 @@ const char *weir_err_text(int code)
 	if (row)
 		return row->text;
 	if (is_system(code))
-		return strerror(-code);
+		return weir__err_system_text(-code);
 	return code >= 0 ? "no error" : "an unknown error";
 }

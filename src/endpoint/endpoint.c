@@ -31,8 +31,7 @@ int weir_endpoint_parse(const char *text, struct weir_endpoint **out, const char
 		expected = &unused;
 	scheme = weir__scheme_find(text, &rest);
 	if (!scheme) {
-		*expected = "a path, or one of the schemes file:, tcp://, tcp-listen://, unix:, "
-			    "unix-listen:, exec:, null:, zero: and random:";
+		*expected = weir__schemes_expected;
 		return WEIR_EENDPOINT;
 	}
 	e = calloc(1, sizeof(*e));
@@ -90,7 +89,7 @@ bool weir_endpoint_listens(const struct weir_endpoint *e)
 
 bool weir_endpoint_is_stdio(const struct weir_endpoint *e)
 {
-	return e->scheme == &weir__scheme_stdio;
+	return strcmp(e->scheme->name, "-") == 0;
 }
 
 int weir_endpoint_open(struct weir_loop *loop, const struct weir_endpoint *e, enum weir_role role,
@@ -111,8 +110,6 @@ int weir_endpoint_open(struct weir_loop *loop, const struct weir_endpoint *e, en
 		return WEIR_ENOTSUP;
 	if (e->scheme->connect)
 		return e->scheme->connect(&o, out);
-	if (e->scheme->listen)
-		return weir__open_accepted(&o, out);
 	return weir__open_made(&o, out);
 }
 

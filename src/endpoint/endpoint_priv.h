@@ -3,7 +3,7 @@
 #define WEIR_ENDPOINT_PRIV_H
 /*
  * endpoint_priv.h -- what a scheme is.  To add one: a file here with its row, and
- * that row's line in schemes.c.  Nothing else knows the schemes.
+ * that row's line in the table of each system that has it.  Nothing else knows the schemes.
  */
 #include "weir/endpoint.h"
 
@@ -29,8 +29,8 @@ struct weir__open {
 };
 
 /*
- * A scheme.  `parse` is mandatory, and one of `make`, `connect` and `listen`, which
- * is how it is opened; the other two are NULL.
+ * A scheme.  `parse` is mandatory, and one of `make` and `connect`, which is how it is opened;
+ * the other one is NULL.
  */
 struct weir__scheme {
 	const char *name;   /* what stands before the colon; "-" for standard I/O */
@@ -44,10 +44,10 @@ struct weir__scheme {
 	/* Open it here and now. */
 	int (*make)(const struct weir__open *o, struct weir_transport **out);
 
-	/* Begin to open it; as weir_endpoint_open(). */
+	/* Begin to open it; as weir_endpoint_open().  weir__open_accepted() for what listens. */
 	int (*connect)(const struct weir__open *o, struct weir_opening **out);
 
-	/* Listen for its peers. */
+	/* Listen for its peers; NULL for what does not. */
 	int (*listen)(struct weir_loop *loop, const struct weir_endpoint *e,
 		      const struct weir_endpoint_options *options, struct weir_listener **out);
 };
@@ -62,6 +62,11 @@ extern const struct weir__scheme weir__scheme_exec;
 extern const struct weir__scheme weir__scheme_null;
 extern const struct weir__scheme weir__scheme_zero;
 extern const struct weir__scheme weir__scheme_random;
+
+/* Those that this system has, up to a NULL, and what a text that is none of them should
+ * have been. */
+extern const struct weir__scheme *const weir__schemes[];
+extern const char weir__schemes_expected[];
 
 /* The scheme that `text` names, with what follows its colon in *rest; the file
  * scheme, with all of `text`, for a bare path; NULL for NAME:// of an unknown name. */

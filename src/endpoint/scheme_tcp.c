@@ -150,5 +150,6 @@ const struct weir__scheme weir__scheme_tcp_listen = {
 	.roles = WEIR_ROLE_BOTH,
 	.two_way = true,
 	.parse = parse_listen,
+	.connect = weir__open_accepted,
 	.listen = listen_tcp,
 };

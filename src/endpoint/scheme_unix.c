@@ -46,5 +46,6 @@ const struct weir__scheme weir__scheme_unix_listen = {
 	.roles = WEIR_ROLE_BOTH,
 	.two_way = true,
 	.parse = parse_path,
+	.connect = weir__open_accepted,
 	.listen = listen_unix,
 };

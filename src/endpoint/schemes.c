@@ -1,22 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of schemes, and how a text finds its row.
+ * How a text finds its row in the table of schemes, which is the system's.
  */
 #include <string.h>
 
 #include "endpoint_priv.h"
-
-static const struct weir__scheme *const schemes[] = {
-	&weir__scheme_file,
-	&weir__scheme_tcp,
-	&weir__scheme_tcp_listen,
-	&weir__scheme_unix,
-	&weir__scheme_unix_listen,
-	&weir__scheme_exec,
-	&weir__scheme_null,
-	&weir__scheme_zero,
-	&weir__scheme_random,
-};
 
 /* The length of a scheme-like name before the first colon, or 0. */
 static size_t name_length(const char *text)
@@ -32,24 +20,31 @@ static size_t name_length(const char *text)
 	return text[n] == ':' ? n : 0;
 }
 
+/* The row of the name that is `n` bytes long, or NULL. */
+static const struct weir__scheme *row_of(const char *name, size_t n)
+{
+	for (const struct weir__scheme *const *at = weir__schemes; *at; at++) {
+		if (strlen((*at)->name) == n && memcmp((*at)->name, name, n) == 0)
+			return *at;
+	}
+	return NULL;
+}
+
 const struct weir__scheme *weir__scheme_find(const char *text, const char **rest)
 {
 	size_t n = name_length(text);
+	const struct weir__scheme *row = n ? row_of(text, n) : NULL;
 
 	*rest = text;
 	if (strcmp(text, "-") == 0) {
 		*rest = "";
-		return &weir__scheme_stdio;
+		return row_of("-", 1);
 	}
-	if (n == 0)
-		return &weir__scheme_file;
-	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-		if (strlen(schemes[i]->name) == n && memcmp(schemes[i]->name, text, n) == 0) {
-			*rest = text + n + 1;
-			return schemes[i];
-		}
+	if (row) {
+		*rest = text + n + 1;
+		return row;
 	}
 	/* A URL of a kind that we do not know is a mistake, not a path: taking it for
 	 * one would make a file of that name. */
-	return strncmp(text + n, "://", 3) == 0 ? NULL : &weir__scheme_file;
+	return n && strncmp(text + n, "://", 3) == 0 ? NULL : row_of("file", 4);
 }

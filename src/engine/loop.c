@@ -3,7 +3,9 @@
  * The loop: libuv's, driving a context.  Tasks run after each poll; while any wait, an
  * idle handle keeps the poll from sleeping.  One uv timer stands for all of ours.
  */
+#include "engine/error.h"
 #include "engine/loop_priv.h"
+#include "engine/pages.h"
 #include "engine/path.h"
 #include "engine/ring.h"
 #include "engine/shared_budget.h"
@@ -11,9 +13,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* The kernel copies faster to and from where a page begins. */
-#define PAGE 4096
 
 struct weir__signal {
 	uv_signal_t handle;
@@ -165,7 +164,7 @@ int weir_loop_create(const struct weir_loop_options *options, struct weir_loop *
 	if (rc == 0 && !loop->uv) {
 		loop->is_own = true;
 		loop->uv = &loop->own;
-		rc = uv_loop_init(&loop->own);
+		rc = weir__error(uv_loop_init(&loop->own));
 	}
 	if (rc < 0) {
 		free(loop);
@@ -177,9 +176,9 @@ int weir_loop_create(const struct weir_loop_options *options, struct weir_loop *
 		loop->ctx.quantum = options->quantum;
 	init_handles(loop);
 	loop->pipe[0] = loop->pipe[1] = -1;
-	loop->scratch = rc == 0 ? aligned_alloc(PAGE, WEIR__SCRATCH_MIN) : NULL;
+	loop->scratch = rc == 0 ? weir__pages_alloc(WEIR__SCRATCH_MIN) : NULL;
 	if (!loop->scratch || !weir_budget_charge(&loop->budget, WEIR__SCRATCH_MIN)) {
-		free(loop->scratch);
+		weir__pages_free(loop->scratch);
 		loop->scratch = NULL;
 		weir_loop_destroy(loop);
 		return rc < 0 ? rc : -ENOMEM;
@@ -233,7 +232,7 @@ static void free_scratch(struct weir_loop *loop)
 {
 	if (loop->scratch)
 		weir_budget_credit(&loop->budget, loop->scratch_size);
-	free(loop->scratch);
+	weir__pages_free(loop->scratch);
 	loop->scratch = NULL;
 }
 
@@ -321,10 +320,10 @@ unsigned char *weir__loop_scratch(struct weir_loop *loop, size_t want, size_t *s
 	whole = weir__loop_part(loop);
 	if (grown > loop->scratch_size && grown <= whole / 8 &&
 	    weir_budget_charge(&loop->budget, grown - loop->scratch_size)) {
-		unsigned char *bigger = aligned_alloc(PAGE, grown);
+		unsigned char *bigger = weir__pages_alloc(grown);
 
 		if (bigger) {
-			free(loop->scratch);
+			weir__pages_free(loop->scratch);
 			loop->scratch = bigger;
 			loop->scratch_size = grown;
 		} else {
@@ -369,14 +368,14 @@ int weir_loop_on_signal(struct weir_loop *loop, int signum, void (*fn)(void *arg
 		return -ENOMEM;
 	s->fn = fn;
 	s->arg = arg;
-	rc = uv_signal_init(loop->uv, &s->handle);
+	rc = weir__error(uv_signal_init(loop->uv, &s->handle));
 	if (rc < 0) {
 		free(s);
 		return rc;
 	}
 	s->handle.data = loop;
 	uv_unref((uv_handle_t *)&s->handle);
-	rc = uv_signal_start(&s->handle, on_signal, signum);
+	rc = weir__error(uv_signal_start(&s->handle, on_signal, signum));
 	if (rc < 0) {
 		close_handle(loop, (uv_handle_t *)&s->handle, on_signal_closed);
 		return rc;

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "engine/error.h"
 #include "weir/impl/lender.h"
 
 /* Steps, and what a loop keeps ready: a few for each loop must fit. */
@@ -249,7 +250,7 @@ int weir__member_join(struct weir_shared_budget *shared, uv_loop_t *uv, struct w
 		.share = shared->share,
 	};
 	m->async.data = m;
-	rc = uv_async_init(uv, &m->async, on_async);
+	rc = weir__error(uv_async_init(uv, &m->async, on_async));
 	if (rc < 0) {
 		free(m);
 		return rc;
@@ -323,7 +324,7 @@ int weir_shared_budget_create(size_t limit, unsigned loops, struct weir_shared_b
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
-	rc = uv_mutex_init(&s->lock);
+	rc = weir__error(uv_mutex_init(&s->lock));
 	if (rc < 0) {
 		free(s);
 		return rc;

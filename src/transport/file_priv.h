@@ -4,12 +4,12 @@
 /*
  * file_priv.h -- the parts that a file transport is made of.
  *
- *   file.c         which part a path or a descriptor gets
- *   file_parts.c   what is given of a file, piece by piece
- *   file_read.c    the source: from the page cache by itself, from the disk by a worker
- *   file_write.c   the sink: slices by itself, the beginning and the end by a worker
- *   file_target.c  what the sink writes to: its names and its descriptors
- *   fifo.c         the sink of a FIFO that has no reader yet
+ *   file_posix.c         which part a path or a descriptor gets
+ *   file_parts_posix.c   what is given of a file, piece by piece
+ *   file_read_posix.c    the source: from the page cache by itself, from the disk by a worker
+ *   file_write_posix.c   the sink: slices by itself, the beginning and the end by a worker
+ *   file_target_posix.c  what the sink writes to: its names and its descriptors
+ *   fifo_posix.c         the sink of a FIFO that has no reader yet
  */
 #include <stdatomic.h>
 #include <stdbool.h>

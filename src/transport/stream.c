@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A transport on descriptors that can be polled: its ends, and its closing.  What moves the
- * bytes is another part (stream_priv.h).
+ * A transport of ends that tell when they are ready: its own ends, and its closing.  What moves
+ * the bytes is another part, and so is what only the system can do (stream_priv.h).
  *
  * Errors of a socket belong to both directions, but the kernel tells them once: what a
  * write or a poll learns is kept, so that a read that finds the end of the data can tell
@@ -11,12 +11,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "engine/ring.h"
-#include "weir/impl/carry.h"
 
 /* How long a closed socket whose bytes have all gone waits for the peer's end, throwing
  * away what it still sends: closing with unread bytes would be a reset, which can take
@@ -44,14 +38,6 @@ struct weir__stream *weir__stream_from_transport(struct weir_transport *t)
 struct weir_transport *weir__stream_transport(struct weir__stream *s)
 {
 	return &s->base;
-}
-
-int weir__stream_fd(const struct weir_transport *t)
-{
-	const struct weir__stream *s = (const struct weir__stream *)t;
-	const struct port *port = rd(s) ? rd(s) : wr(s);
-
-	return port->open ? port->fd : -1;
 }
 
 void *weir__stream_owner(const struct weir__stream *s)
@@ -178,7 +164,7 @@ static void sink_finish(struct weir__stream *s)
 	int rc = 0;
 
 	if (s->is_socket)
-		rc = shutdown(wr(s)->fd, SHUT_WR) < 0 ? -errno : 0;
+		rc = weir__stream_shut(s);
 	if (wr(s) != rd(s))
 		close_port(s, wr(s));
 	if (rc == 0 && s->hooks->on_finished)
@@ -198,40 +184,11 @@ void weir__stream_sink_end(struct weir_valve *v, int why)
 	}
 	if (s->hooks->on_failed)
 		s->hooks->on_failed(s, why);
-	if (s->resets && wr(s)->open && !(why == WEIR_ECLOSED && v->in == 0)) {
-		struct linger abort = {.l_onoff = 1, .l_linger = 0};
-
-		setsockopt(wr(s)->fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
-	}
+	if (s->resets && wr(s)->open && !(why == WEIR_ECLOSED && v->in == 0))
+		weir__stream_abort(s);
 	close_port(s, wr(s));
 	if (rd(s) == wr(s))
 		weir__stream_source_end(s, why == WEIR_ECLOSED ? why : -ECONNABORTED);
-}
-
-/* ---- events ---- */
-
-static int socket_error(int fd)
-{
-	int error = 0;
-	socklen_t size = sizeof(error);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
-		return -errno;
-	return -error;
-}
-
-/* The poll told of an error or hang-up, and neither reading nor writing has met it. */
-void weir__stream_hung(struct weir__stream *s, struct port *port)
-{
-	int error = 0;
-
-	if (port != wr(s) || !sink_open(s))
-		return;
-	s->hung++;
-	if (s->is_socket)
-		error = weir__stream_learn(s, socket_error(port->fd));
-	if (error || !s->is_socket || s->hung > 1)
-		weir_valve_die(&s->valve, error ? error : -EPIPE);
 }
 
 /* ---- making and closing ---- */
@@ -311,7 +268,7 @@ static const struct weir_transport_ops stream_ops = {
 	.describe = weir_transport_describe_kind,
 };
 
-/* A half-made stream: give the descriptors back to the caller. */
+/* A half-made stream: give its ends back to the caller. */
 static void unmake(struct weir__stream *s)
 {
 	struct port *both[] = {rd(s), wr(s)};
@@ -326,20 +283,12 @@ static void unmake(struct weir__stream *s)
 		release(s);
 }
 
-static uint8_t kind_of(const struct weir__stream *s, int fd)
-{
-	struct stat st;
-
-	if (s->is_socket)
-		return WEIR_CARRY_SOCKET;
-	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) ? WEIR_CARRY_PIPE : WEIR_CARRY_KINDS;
-}
-
-static int open_port(struct weir__stream *s, struct port *port, int fd, bool keep)
+static int open_port(struct weir__stream *s, struct port *port, intptr_t end, bool keep)
 {
 	int rc;
 
-	*port = (struct port){.fd = fd, .kind = kind_of(s, fd), .keep = keep};
+	*port = (struct port){.keep = keep};
+	weir__stream_set_end(s, port, end);
 	rc = s->io->open(s, port);
 	port->open = rc == 0;
 	return rc;
@@ -351,34 +300,28 @@ static int open_ports(struct weir__stream *s, const struct weir__stream_config *
 	int rc = 0;
 
 	s->rd_at = s->wr_at = -1;
-	if (config->in >= 0) {
+	if (config->in != WEIR__NO_END) {
 		rc = open_port(s, &s->ports[next], config->in, config->keep_in);
 		s->rd_at = next;
 		if (config->in == config->out)
 			s->wr_at = next;
 		next++;
 	}
-	if (rc == 0 && config->out >= 0 && !wr(s)) {
+	if (rc == 0 && config->out != WEIR__NO_END && !wr(s)) {
 		rc = open_port(s, &s->ports[next], config->out, config->keep_out);
 		s->wr_at = next;
 	}
 	return rc;
 }
 
-/* Only sockets gain by the ring: pipes are spliced, and terminals are slow. */
-static const struct weir__stream_io *io_for(struct weir_loop *loop,
-					    const struct weir__stream_config *config)
-{
-	if (config->is_socket && weir__stream_ring && weir__loop_ring(loop))
-		return weir__stream_ring;
-	return &weir__stream_poll;
-}
-
 int weir__stream_create(struct weir_loop *loop, const struct weir__stream_config *config,
 			struct weir_transport **out)
 {
-	unsigned ports = config->in == config->out || config->in < 0 || config->out < 0 ? 1 : 2;
-	const struct weir__stream_io *io = io_for(loop, config);
+	unsigned ports = config->in == config->out || config->in == WEIR__NO_END ||
+					 config->out == WEIR__NO_END
+				 ? 1
+				 : 2;
+	const struct weir__stream_io *io = weir__stream_io_for(loop, config);
 	struct weir__stream *s = calloc(1, io->size(ports));
 	int rc;
 

@@ -9,7 +9,12 @@
  * Reads go into the loop's scratch buffer and are written on at once; the sink is a
  * valve whose drain is sendmsg(2) or writev(2).  Interest in writability exists only
  * after EAGAIN.
+ *
+ * An end is what the system has for that: a descriptor, or on Windows the address of a
+ * uv_stream_t that is one block of the heap.
  */
+#include <stdint.h>
+
 #include "weir/impl/transport.h"
 
 struct weir_loop;
@@ -37,20 +42,22 @@ struct weir__stream_hooks {
 	void (*on_close)(struct weir__stream *s);
 };
 
+#define WEIR__NO_END ((intptr_t)-1)
+
 struct weir__stream_config {
 	const struct weir_transport_ops *ops; /* NULL: the stream's own, named "stream" */
-	int in, out;          /* descriptors, -1 for none; equal for a socket */
+	intptr_t in, out;     /* ends, WEIR__NO_END for none; equal for a socket */
 	bool is_socket;       /* recv/send with flags; shutdown(2) ends the writing */
 	bool resets;          /* a failed sink resets the connection (TCP) */
-	bool keep_in, keep_out; /* do not close the descriptor: it is not ours */
+	bool keep_in, keep_out; /* do not close the end: it is not ours */
 	const struct weir__stream_hooks *hooks;
 	void *owner;          /* for the hooks */
 };
 
 /*
  * Make a stream transport.  Descriptors are set non-blocking.
- * Owns     on success the stream closes the descriptors (unless kept); on failure the
- *          caller keeps them.
+ * Owns     on success the stream closes the ends (unless kept); on failure the caller
+ *          keeps them.
  */
 WEIR_MUST_USE int weir__stream_create(struct weir_loop *loop,
 				      const struct weir__stream_config *config,

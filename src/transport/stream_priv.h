@@ -4,12 +4,13 @@
 /*
  * stream_priv.h -- between a stream and what moves its bytes.
  *
- *   stream.c       the ends, the closing, what the kernel tells of errors
- *   stream_move.c  reading and writing a descriptor that is ready
- *   stream_poll.c  descriptors that libuv polls
- *   stream_ring_*  sockets of an io_uring
+ *   stream.c             the ends and the closing, which are the same everywhere
+ *   stream_sys_*         what it asks the system for, one file a system
+ *   stream_move_posix.c  reading and writing a descriptor that is ready
+ *   stream_poll_posix.c  descriptors that libuv polls
+ *   stream_ring_*        sockets of an io_uring
  *
- * One port is one descriptor; a socket has one for both directions, a pair of pipes two.
+ * One port is one end; a socket has one for both directions, a pair of pipes two.
  */
 #include <uv.h>
 
@@ -62,13 +63,13 @@ struct weir__stream_io {
 	/* Of the stream with one port or two: the engine's own memory comes behind it. */
 	size_t (*size)(unsigned ports);
 
-	/* Begin to use port->fd; counts in s->handles what weir__stream_handle_closed() tells. */
+	/* Begin to use the port's end; counts in s->handles what weir__stream_handle_closed() tells. */
 	int (*open)(struct weir__stream *s, struct port *port);
 
 	/* What the port is wanted for may have changed: see weir__stream_wanted(). */
 	void (*watch)(struct weir__stream *s, struct port *port);
 
-	/* Use it no more, and close the descriptor, unless port->keep.  What has nothing under
+	/* Use it no more, and close the end, unless port->keep.  What has nothing under
 	 * way may count down s->handles at once. */
 	void (*close)(struct weir__stream *s, struct port *port);
 
@@ -147,6 +148,21 @@ extern const struct weir_valve_ops weir__stream_sink_ops;
 int64_t weir__stream_drain(struct weir_valve *v, const struct weir_chunk *chunks, size_t count);
 bool weir__stream_carries(struct weir_valve *v, struct weir_carry *carry);
 int64_t weir__stream_carry(struct weir_valve *v, struct weir_carry *carry);
+
+/* ---- of the system ---- */
+
+/* What moves the bytes of such a stream. */
+const struct weir__stream_io *weir__stream_io_for(struct weir_loop *loop,
+						  const struct weir__stream_config *config);
+
+/* Note the end that the port is; weir__stream_io.open() comes next. */
+void weir__stream_set_end(struct weir__stream *s, struct port *port, intptr_t end);
+
+/* Of a socket: no more is written.  Every byte that was has gone.  Returns 0 or a negative code. */
+int weir__stream_shut(struct weir__stream *s);
+
+/* Of a stream that resets: let the close, which comes next, be one. */
+void weir__stream_abort(struct weir__stream *s);
 
 /* ---- what the engine tells ---- */
 

@@ -3,7 +3,7 @@
  * Sockets of an io_uring, in two ways that each port changes between as its bytes come.
  *
  *   Bulk       The ring tells that the socket is ready, once, and it is read and written as
- *              anywhere else (stream_move.c): what counts is how many bytes one read takes.
+ *              anywhere else (stream_move_posix.c): what counts is how many bytes one read takes.
  *   Messages   The ring receives again and again, into provided buffers, and small writes
  *              are sent by it: no system call of their own for each.  What counts is those.
  *

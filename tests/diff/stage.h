@@ -80,7 +80,7 @@ struct stage {
 extern const struct subject fd_subject, memory_subject, loopback_subject, proxy_subject;
 
 /* A line of the trace, printf-like. */
-void trace(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void trace(const char *format, ...) WEIR_PRINTF(1, 2);
 
 /* Something has happened: trace "KIND WHO", and give the answer. */
 void stage_event(struct stage *s, const char *kind, const char *who);

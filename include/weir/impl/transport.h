@@ -46,10 +46,7 @@ WEIR_API void weir_transport_describe_kind(const struct weir_transport *t, char 
 
 /* Set the name, printf-like; a name that cannot be allocated falls back to ops->name. */
 WEIR_API void weir_transport_set_name(struct weir_transport *t, const char *format, ...)
-#if defined(__GNUC__)
-	__attribute__((format(printf, 2, 3)))
-#endif
-	;
+	WEIR_PRINTF(2, 3);
 
 /* An opening under way.  Embed this as the first member, named `base`. */
 struct weir_opening {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Opening by attempts, after RFC 8305 section 5: which address is tried when, and
- * which one wins.  Where the addresses come from is for tcp.c and unix.c.
+ * which one wins.  Where the addresses come from is for tcp_posix.c and unix_posix.c.
  *
  * An opening starts in a task, so that `fn` never runs before the call that began
  * it has returned, whatever connect(2) says at once.

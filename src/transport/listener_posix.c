@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Accepting: when, how many at once, and which errors mean what.  What is listened
- * on is for tcp.c and unix.c.
+ * on is for tcp_posix.c and unix_posix.c.
  */
 #include <assert.h>
 #include <errno.h>

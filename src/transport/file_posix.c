@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * File transports: which parts a path or a descriptor gets.  A thing that can be polled
- * is a stream (stream.h); a FIFO without a reader becomes one later (fifo.c); what
- * remains is read and written here, by file_read.c and file_write.c.
+ * is a stream (stream.h); a FIFO without a reader becomes one later (fifo_posix.c); what
+ * remains is read and written here, by file_read_posix.c and file_write_posix.c.
  */
 #include <assert.h>
 #include <errno.h>

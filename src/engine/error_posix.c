@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/error.h"
+
+int weir__error(int uv)
+{
+	return uv;
+}
