@@ -335,11 +335,12 @@ static uint8_t kind_of(const struct weir__stream *s, int fd)
 	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) ? WEIR_CARRY_PIPE : WEIR_CARRY_KINDS;
 }
 
-static int open_port(struct weir__stream *s, struct port *port, int fd, bool keep)
+static int open_port(struct weir__stream *s, struct port *port, struct port with)
 {
 	int rc;
 
-	*port = (struct port){.fd = fd, .kind = kind_of(s, fd), .keep = keep};
+	*port = with;
+	port->kind = kind_of(s, port->fd);
 	rc = s->io->open(s, port);
 	port->open = rc == 0;
 	return rc;
@@ -347,19 +348,23 @@ static int open_port(struct weir__stream *s, struct port *port, int fd, bool kee
 
 static int open_ports(struct weir__stream *s, const struct weir__stream_config *config)
 {
+	const struct port in = {.fd = config->in, .keep = config->keep_in,
+				.nonblocking = config->nonblocking};
+	const struct port out = {.fd = config->out, .keep = config->keep_out,
+				 .nonblocking = config->nonblocking};
 	int8_t next = 0;
 	int rc = 0;
 
 	s->rd_at = s->wr_at = -1;
 	if (config->in >= 0) {
-		rc = open_port(s, &s->ports[next], config->in, config->keep_in);
+		rc = open_port(s, &s->ports[next], in);
 		s->rd_at = next;
 		if (config->in == config->out)
 			s->wr_at = next;
 		next++;
 	}
 	if (rc == 0 && config->out >= 0 && !wr(s)) {
-		rc = open_port(s, &s->ports[next], config->out, config->keep_out);
+		rc = open_port(s, &s->ports[next], out);
 		s->wr_at = next;
 	}
 	return rc;
