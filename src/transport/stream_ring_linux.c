@@ -399,14 +399,22 @@ static size_t ring_size(unsigned ports)
 	return sizeof(struct weir__stream) + ports * sizeof(struct ring_port);
 }
 
+static int set_nonblocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0))
+		return -errno;
+	return 0;
+}
+
 static int ring_open(struct weir__stream *s, struct port *port)
 {
 	struct ring_port *rp = of(s, port);
-	int flags = fcntl(port->fd, F_GETFL);
+	int rc = port->nonblocking ? 0 : set_nonblocking(port->fd);
 
-	if (flags < 0 || (!(flags & O_NONBLOCK) &&
-			  fcntl(port->fd, F_SETFL, flags | O_NONBLOCK) < 0))
-		return -errno;
+	if (rc < 0)
+		return rc;
 	rp->target.done = on_done;
 	rp->index = (uint8_t)(port - s->ports);
 	rp->first = rp->last = WEIR__RING_NONE;
