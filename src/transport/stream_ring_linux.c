@@ -29,7 +29,7 @@
 /* A write of so many bytes is worth a system call. */
 #define BULK_WRITE ((size_t)4 << 10)
 
-enum { POLL, RECEIVE, SEND, REPLAY };
+enum { POLL, RECEIVE, SEND, REPLAY, SETTLE = WEIR__RING_SETTLE };
 
 /* One for each port, behind the stream. */
 struct ring_port {
@@ -123,6 +123,8 @@ static void ask(struct weir__stream *s, struct ring_port *rp, unsigned op)
 	rp->under_way |= 1u << op;
 	if (op == RECEIVE)
 		weir__ring_receive(ring_of(s), &rp->target, op, s->ports[rp->index].fd);
+	else if (op == SETTLE)
+		weir__ring_settle(ring_of(s), &rp->target);
 	else
 		weir__ring_nothing(ring_of(s), &rp->target, op);
 }
@@ -280,18 +282,26 @@ static void on_received(struct weir__stream *s, struct ring_port *rp, int res, u
 		on_no_message(s, rp, res);
 }
 
-static void ring_watch(struct weir__stream *s, struct port *port)
+/* Ask for what is wanted now. */
+static void settle(struct weir__stream *s, struct ring_port *rp)
 {
-	struct ring_port *rp = of(s, port);
+	struct port *port = &s->ports[rp->index];
 	int events = weir__stream_wanted(s, port);
 
-	if (port == rd(s) && is_unwanted(s))
-		forget_all(ring_of(s), rp);
 	if (events & UV_READABLE)
 		events = (events & ~UV_READABLE) | ask_read(s, rp);
 	if (is_under_way(rp, SEND))
 		events &= ~UV_WRITABLE;
 	ask_poll(s, port, events);
+}
+
+static void ring_watch(struct weir__stream *s, struct port *port)
+{
+	struct ring_port *rp = of(s, port);
+
+	if (port == rd(s) && is_unwanted(s))
+		forget_all(ring_of(s), rp);
+	ask(s, rp, SETTLE);
 }
 
 /* ---- messages that go ---- */
@@ -378,6 +388,10 @@ static void on_done(struct weir__ring_target *t, unsigned op, int res, bool more
 		weir__ring_return(ring_of(s), id);
 		if (!rp->under_way)
 			weir__stream_handle_closed(s);
+		return;
+	}
+	if (op == SETTLE) {
+		settle(s, rp);
 		return;
 	}
 	if (op == POLL)
