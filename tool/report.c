@@ -274,14 +274,14 @@ static void tell_digests(const struct app *app, FILE *out, const struct digests 
 	for (size_t i = 0; d && i < d->o->hashes; i++) {
 		/* As sha256sum(1) has it; of several, which is which must be said. */
 		if (d->o->hashes == 1) {
-			fprintf(out, "%s  ", d->text[i]);
+			fprintf(out, "%s  ", d->each[i].text);
 			text_safe(out, name);
 		} else {
 			for (const char *c = d->o->hash[i]; *c; c++)
 				fputc(toupper((unsigned char)*c), out);
 			fputs(" (", out);
 			text_safe(out, name);
-			fprintf(out, ") = %s", d->text[i]);
+			fprintf(out, ") = %s", d->each[i].text);
 		}
 		fputc('\n', out);
 	}
