@@ -109,6 +109,9 @@ void weir__stream_failed(struct weir__stream *s, int why)
 void weir__stream_eof(struct weir__stream *s)
 {
 	s->eof = s->drained = true;
+	/* That the peer has ended need not be told once more: only errors are left. */
+	if (s->is_socket && rd(s) == wr(s) && s->hung == 0)
+		s->hung = 1;
 	if (s->error)
 		weir__stream_source_end(s, s->error);
 	else if (s->hooks->on_eof)
