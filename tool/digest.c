@@ -2,13 +2,16 @@
 /* Digests of one stream, fed by one tap. */
 #include "digest.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
 static void see(void *arg, const void *data, size_t len)
 {
 	struct digests *d = arg;
 
 	/* A failure is kept by the digest, and told when its text is asked for. */
 	for (size_t i = 0; i < d->o->hashes; i++)
-		weir_hash_add(d->hash[i], data, len);
+		weir_hash_add(d->each[i].hash, data, len);
 }
 
 int digests_begin(struct digests *d, const struct options *o, struct weir_consumer **front)
@@ -18,8 +21,11 @@ int digests_begin(struct digests *d, const struct options *o, struct weir_consum
 	d->o = o;
 	if (o->hashes == 0)
 		return 0;
+	d->each = calloc(o->hashes, sizeof(*d->each));
+	if (!d->each)
+		return -ENOMEM;
 	for (size_t i = 0; i < o->hashes && rc == 0; i++)
-		rc = weir_hash_create(o->hash[i], &d->hash[i]);
+		rc = weir_hash_create(o->hash[i], &d->each[i].hash);
 	if (rc == 0)
 		rc = weir_tap_create(*front, see, d, &d->tap);
 	if (rc == 0)
@@ -30,7 +36,7 @@ int digests_begin(struct digests *d, const struct options *o, struct weir_consum
 int digests_finish(struct digests *d, size_t *which)
 {
 	for (size_t i = 0; d->tap && i < d->o->hashes; i++) {
-		int rc = weir_hash_text(d->hash[i], d->text[i]);
+		int rc = weir_hash_text(d->each[i].hash, d->each[i].text);
 
 		if (rc < 0) {
 			*which = i;
@@ -43,6 +49,7 @@ int digests_finish(struct digests *d, size_t *which)
 void digests_fini(struct digests *d)
 {
 	weir_tap_destroy(d->tap);
-	for (size_t i = 0; i < HASHES_MAX; i++)
-		weir_hash_destroy(d->hash[i]);
+	for (size_t i = 0; d->each && i < d->o->hashes; i++)
+		weir_hash_destroy(d->each[i].hash);
+	free(d->each);
 }

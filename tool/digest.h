@@ -6,11 +6,15 @@
 #include "weir/hash.h"
 #include "weir/tap.h"
 
+struct digest {
+	struct weir_hash *hash;
+	char text[WEIR_HASH_TEXT_MAX]; /* once digests_finish() has succeeded */
+};
+
 struct digests {
 	const struct options *o;
-	struct weir_hash *hash[HASHES_MAX]; /* as o->hash */
+	struct digest *each; /* as o->hash; NULL without --hash */
 	struct weir_tap *tap;
-	char text[HASHES_MAX][WEIR_HASH_TEXT_MAX]; /* once digests_finish() has succeeded */
 };
 
 /*

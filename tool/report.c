@@ -132,7 +132,7 @@ static void tell_dropped(const struct app *app, const struct result *r, const ch
 	char dropped[TEXT_MAX], in[TEXT_MAX];
 	struct line line;
 
-	for (size_t i = 0; r->sinks && i + 1 < app->o->ends; i++) {
+	for (size_t i = 0; i + 1 < app->o->ends; i++) {
 		const struct sink_result *s = &r->sinks[i];
 
 		if (s->end != WEIR_FINISHED || !s->dropped)
@@ -274,14 +274,14 @@ static void tell_digests(const struct app *app, FILE *out, const struct digests 
 	for (size_t i = 0; d && i < d->o->hashes; i++) {
 		/* As sha256sum(1) has it; of several, which is which must be said. */
 		if (d->o->hashes == 1) {
-			fprintf(out, "%s  ", d->text[i]);
+			fprintf(out, "%s  ", d->each[i].text);
 			text_safe(out, name);
 		} else {
 			for (const char *c = d->o->hash[i]; *c; c++)
 				fputc(toupper((unsigned char)*c), out);
 			fputs(" (", out);
 			text_safe(out, name);
-			fprintf(out, ") = %s", d->text[i]);
+			fprintf(out, ") = %s", d->each[i].text);
 		}
 		fputc('\n', out);
 	}
@@ -318,7 +318,7 @@ int report(const struct app *app, const struct result *r, const char *peer, bool
 
 	if (o->verbose)
 		summarise(app, r, peer);
-	if (!in_json(o) && (o->verbose || isatty(STDERR_FILENO)))
+	if (r->sinks && !in_json(o) && (o->verbose || isatty(STDERR_FILENO)))
 		tell_dropped(app, r, peer);
 	if (!quiet && !in_json(o))
 		tell_end(app, r, peer);

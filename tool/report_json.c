@@ -49,7 +49,7 @@ static void write_digests(struct json *j, const struct options *o, const struct 
 		return;
 	json_open(j, "hash");
 	for (size_t i = 0; i < o->hashes; i++)
-		json_string(j, o->hash[i], d ? d->text[i] : NULL);
+		json_string(j, o->hash[i], d ? d->each[i].text : NULL);
 	json_close(j);
 }
 

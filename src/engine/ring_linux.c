@@ -41,6 +41,7 @@ struct weir__ring {
 	uv_poll_t poll;
 	uv_prepare_t prepare;
 	unsigned under_way;              /* operations whose last completion is to come */
+	struct weir__ring_target *unsettled;
 	uint8_t provision;               /* enum provision */
 	uint16_t count;                  /* of provided buffers */
 	struct io_uring_buf_ring *group;
@@ -63,12 +64,23 @@ static struct io_uring_sqe *entry(struct weir__ring *ring)
 }
 
 /* Something is waited for: so the loop goes on. */
+static void one_more(struct weir__ring *ring)
+{
+	if (ring->under_way++ == 0)
+		uv_ref((uv_handle_t *)&ring->poll);
+}
+
+static void one_less(struct weir__ring *ring)
+{
+	if (--ring->under_way == 0)
+		uv_unref((uv_handle_t *)&ring->poll);
+}
+
 static void begin(struct weir__ring *ring, struct io_uring_sqe *sqe, struct weir__ring_target *t,
 		  unsigned op)
 {
 	io_uring_sqe_set_data64(sqe, (uint64_t)(uintptr_t)t | op);
-	if (ring->under_way++ == 0)
-		uv_ref((uv_handle_t *)&ring->poll);
+	one_more(ring);
 }
 
 /* Nobody waits for it, and only failures complete, which say that there was nothing to do. */
@@ -125,6 +137,13 @@ void weir__ring_nothing(struct weir__ring *ring, struct weir__ring_target *t, un
 	begin(ring, sqe, t, op);
 }
 
+void weir__ring_settle(struct weir__ring *ring, struct weir__ring_target *t)
+{
+	t->next = ring->unsettled;
+	ring->unsettled = t;
+	one_more(ring);
+}
+
 void weir__ring_cancel(struct weir__ring *ring, struct weir__ring_target *t, unsigned op)
 {
 	struct io_uring_sqe *sqe = entry(ring);
@@ -157,8 +176,8 @@ static void tell(struct weir__ring *ring, const struct completion *cqe)
 		return;
 	if (cqe->flags & IORING_CQE_F_BUFFER)
 		id = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
-	if (!more && --ring->under_way == 0)
-		uv_unref((uv_handle_t *)&ring->poll);
+	if (!more)
+		one_less(ring);
 	t->done(t, cqe->data & OP_MASK, cqe->res, more, id);
 }
 
@@ -194,8 +213,20 @@ static void on_readable(uv_poll_t *handle, int status, int events)
 	reap(handle->data);
 }
 
+static void settle_all(struct weir__ring *ring)
+{
+	while (ring->unsettled) {
+		struct weir__ring_target *t = ring->unsettled;
+
+		ring->unsettled = t->next;
+		one_less(ring);
+		t->done(t, WEIR__RING_SETTLE, 0, false, WEIR__RING_NONE);
+	}
+}
+
 static void submit(struct weir__ring *ring)
 {
+	settle_all(ring);
 	if (io_uring_sq_ready(&ring->uring))
 		io_uring_submit_and_get_events(&ring->uring);
 }

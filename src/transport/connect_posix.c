@@ -125,20 +125,20 @@ static void win(struct connecting *c, int fd, const struct weir__address *addres
 	finish(c, rc, t);
 }
 
-/* What became of connect(2), once the socket has something to say. */
-static int attempt_result(const struct attempt *a)
+/* What became of connect(2), once the socket has something to say: one that has a peer has
+ * connected, and of another the error says why not. */
+static int attempt_result(int fd, const struct weir__address *address)
 {
 	struct sockaddr_storage peer;
 	socklen_t len = sizeof(int), peer_len = sizeof(peer);
-	int error = 0;
+	int error = 0, rc;
 
-	if (getsockopt(a->fd, SOL_SOCKET, SO_ERROR, &error, &len))
+	if (getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0)
+		return is_connected_to_itself(fd, address) ? -ECONNREFUSED : 0;
+	rc = -errno;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len))
 		return -errno;
-	if (error)
-		return -error;
-	if (is_connected_to_itself(a->fd, a->address))
-		return -ECONNREFUSED;
-	return getpeername(a->fd, (struct sockaddr *)&peer, &peer_len) ? -errno : 0;
+	return error ? -error : rc;
 }
 
 /* `status` is of no use: it is EBADF whenever the socket has an error. */
@@ -148,7 +148,7 @@ static void on_decided(uv_poll_t *handle, int status, int events)
 	struct connecting *c = a->owner;
 	const struct weir__address *address = a->address;
 	int fd = a->fd;
-	int rc = attempt_result(a);
+	int rc = attempt_result(fd, address);
 
 	(void)status;
 	(void)events;
@@ -206,6 +206,23 @@ static int open_socket(const struct weir__address *address, const struct weir_tc
 	return fd;
 }
 
+/* connect(2) says that it takes time even where it took none: a listening socket of our own host
+ * has answered before it returns.  Ask again, before something is made that waits.  Returns 0 if
+ * it has connected; -EALREADY if that takes time indeed; or a negative code. */
+static int connect_now(int fd, const struct weir__address *address)
+{
+	const struct sockaddr *sa = (const struct sockaddr *)&address->sa;
+
+	if (connect(fd, sa, address->len) == 0)
+		return 0;
+	/* An interrupted connect goes on by itself. */
+	if (errno != EINPROGRESS && errno != EINTR)
+		return -errno;
+	if (connect(fd, sa, address->len) && errno != EISCONN)
+		return errno == EINTR ? -EALREADY : -errno;
+	return is_connected_to_itself(fd, address) ? -ECONNREFUSED : 0;
+}
+
 /* Begin to connect to `address`.  Returns 0 if that goes on; 1 if it has connected,
  * with the socket in *out; or a negative code. */
 static int attempt(struct connecting *c, const struct weir__address *address, int *out)
@@ -215,15 +232,13 @@ static int attempt(struct connecting *c, const struct weir__address *address, in
 
 	if (fd < 0)
 		return fd;
-	if (connect(fd, (const struct sockaddr *)&address->sa, address->len) == 0) {
+	rc = connect_now(fd, address);
+	if (rc == 0) {
 		*out = fd;
 		return 1;
 	}
-	/* An interrupted connect goes on by itself. */
-	if (errno == EINPROGRESS || errno == EINTR)
+	if (rc == -EALREADY)
 		rc = attempt_create(c, fd, address);
-	else
-		rc = -errno;
 	if (rc)
 		close(fd);
 	return rc;

@@ -176,6 +176,7 @@ int weir__socket_transport(struct weir_loop *loop, int fd, const struct weir__ad
 		.out = fd,
 		.is_socket = true,
 		.resets = !is_unix,
+		.nonblocking = true,
 	};
 	char text[WEIR__ADDRESS_TEXT];
 	int rc = weir__stream_create(loop, &config, out);

@@ -95,6 +95,9 @@ void weir__stream_failed(struct weir__stream *s, int why)
 void weir__stream_eof(struct weir__stream *s)
 {
 	s->eof = s->drained = true;
+	/* That the peer has ended need not be told once more: only errors are left. */
+	if (s->is_socket && rd(s) == wr(s) && s->hung == 0)
+		s->hung = 1;
 	if (s->error)
 		weir__stream_source_end(s, s->error);
 	else if (s->hooks->on_eof)
@@ -283,11 +286,11 @@ static void unmake(struct weir__stream *s)
 		release(s);
 }
 
-static int open_port(struct weir__stream *s, struct port *port, intptr_t end, bool keep)
+static int open_port(struct weir__stream *s, struct port *port, intptr_t end, struct port with)
 {
 	int rc;
 
-	*port = (struct port){.keep = keep};
+	*port = with;
 	weir__stream_set_end(s, port, end);
 	rc = s->io->open(s, port);
 	port->open = rc == 0;
@@ -296,19 +299,21 @@ static int open_port(struct weir__stream *s, struct port *port, intptr_t end, bo
 
 static int open_ports(struct weir__stream *s, const struct weir__stream_config *config)
 {
+	const struct port in = {.keep = config->keep_in, .nonblocking = config->nonblocking};
+	const struct port out = {.keep = config->keep_out, .nonblocking = config->nonblocking};
 	int8_t next = 0;
 	int rc = 0;
 
 	s->rd_at = s->wr_at = -1;
 	if (config->in != WEIR__NO_END) {
-		rc = open_port(s, &s->ports[next], config->in, config->keep_in);
+		rc = open_port(s, &s->ports[next], config->in, in);
 		s->rd_at = next;
 		if (config->in == config->out)
 			s->wr_at = next;
 		next++;
 	}
 	if (rc == 0 && config->out != WEIR__NO_END && !wr(s)) {
-		rc = open_port(s, &s->ports[next], config->out, config->keep_out);
+		rc = open_port(s, &s->ports[next], config->out, out);
 		s->wr_at = next;
 	}
 	return rc;

@@ -50,6 +50,7 @@ struct weir__stream_config {
 	bool is_socket;       /* recv/send with flags; shutdown(2) ends the writing */
 	bool resets;          /* a failed sink resets the connection (TCP) */
 	bool keep_in, keep_out; /* do not close the end: it is not ours */
+	bool nonblocking;     /* the descriptors are so already */
 	const struct weir__stream_hooks *hooks;
 	void *owner;          /* for the hooks */
 };

@@ -27,6 +27,7 @@ struct port {
 	bool keep : 1;  /* the descriptor is not ours */
 	bool open : 1;
 	bool grown : 1; /* enlarging the pipe was tried */
+	bool nonblocking : 1; /* already, when it is opened */
 };
 
 struct weir__stream_io;

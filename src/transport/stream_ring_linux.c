@@ -29,7 +29,7 @@
 /* A write of so many bytes is worth a system call. */
 #define BULK_WRITE ((size_t)4 << 10)
 
-enum { POLL, RECEIVE, SEND, REPLAY };
+enum { POLL, RECEIVE, SEND, REPLAY, SETTLE = WEIR__RING_SETTLE };
 
 /* One for each port, behind the stream. */
 struct ring_port {
@@ -123,6 +123,8 @@ static void ask(struct weir__stream *s, struct ring_port *rp, unsigned op)
 	rp->under_way |= 1u << op;
 	if (op == RECEIVE)
 		weir__ring_receive(ring_of(s), &rp->target, op, s->ports[rp->index].fd);
+	else if (op == SETTLE)
+		weir__ring_settle(ring_of(s), &rp->target);
 	else
 		weir__ring_nothing(ring_of(s), &rp->target, op);
 }
@@ -280,18 +282,26 @@ static void on_received(struct weir__stream *s, struct ring_port *rp, int res, u
 		on_no_message(s, rp, res);
 }
 
-static void ring_watch(struct weir__stream *s, struct port *port)
+/* Ask for what is wanted now. */
+static void settle(struct weir__stream *s, struct ring_port *rp)
 {
-	struct ring_port *rp = of(s, port);
+	struct port *port = &s->ports[rp->index];
 	int events = weir__stream_wanted(s, port);
 
-	if (port == rd(s) && is_unwanted(s))
-		forget_all(ring_of(s), rp);
 	if (events & UV_READABLE)
 		events = (events & ~UV_READABLE) | ask_read(s, rp);
 	if (is_under_way(rp, SEND))
 		events &= ~UV_WRITABLE;
 	ask_poll(s, port, events);
+}
+
+static void ring_watch(struct weir__stream *s, struct port *port)
+{
+	struct ring_port *rp = of(s, port);
+
+	if (port == rd(s) && is_unwanted(s))
+		forget_all(ring_of(s), rp);
+	ask(s, rp, SETTLE);
 }
 
 /* ---- messages that go ---- */
@@ -380,6 +390,10 @@ static void on_done(struct weir__ring_target *t, unsigned op, int res, bool more
 			weir__stream_handle_closed(s);
 		return;
 	}
+	if (op == SETTLE) {
+		settle(s, rp);
+		return;
+	}
 	if (op == POLL)
 		on_polled(s, port, res, more);
 	else if (op == RECEIVE)
@@ -399,14 +413,22 @@ static size_t ring_size(unsigned ports)
 	return sizeof(struct weir__stream) + ports * sizeof(struct ring_port);
 }
 
+static int set_nonblocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0))
+		return -errno;
+	return 0;
+}
+
 static int ring_open(struct weir__stream *s, struct port *port)
 {
 	struct ring_port *rp = of(s, port);
-	int flags = fcntl(port->fd, F_GETFL);
+	int rc = port->nonblocking ? 0 : set_nonblocking(port->fd);
 
-	if (flags < 0 || (!(flags & O_NONBLOCK) &&
-			  fcntl(port->fd, F_SETFL, flags | O_NONBLOCK) < 0))
-		return -errno;
+	if (rc < 0)
+		return rc;
 	rp->target.done = on_done;
 	rp->index = (uint8_t)(port - s->ports);
 	rp->first = rp->last = WEIR__RING_NONE;

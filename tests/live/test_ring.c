@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Sockets of the ring: messages that it receives and sends, and what happens to those that are
  * under way. */
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 
@@ -88,6 +89,84 @@ static bool has_all(void *arg)
 static bool is_receiving(struct weir_transport *t)
 {
 	return weir__stream_from_transport(t)->shorts >= ENOUGH / 2; /* which is the measure */
+}
+
+/* How many operations the kernel has been asked for. */
+static unsigned long operations(void)
+{
+	char path[64], link[64], line[128];
+	unsigned long tail = 0;
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *entry;
+	FILE *info = NULL;
+
+	assert_non_null(dir);
+	while (!info && (entry = readdir(dir)) != NULL) {
+		ssize_t n;
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%.16s", entry->d_name);
+		n = readlink(path, link, sizeof(link) - 1);
+		link[n > 0 ? n : 0] = '\0';
+		if (!strstr(link, "io_uring"))
+			continue;
+		snprintf(path, sizeof(path), "/proc/self/fdinfo/%.16s", entry->d_name);
+		info = fopen(path, "re");
+		assert_non_null(info);
+	}
+	closedir(dir);
+	assert_non_null(info);
+	while (fgets(line, sizeof(line), info) && sscanf(line, "SqTail: %lu", &tail) != 1)
+		;
+	fclose(info);
+	assert_true(tail > 0);
+	return tail;
+}
+
+/* Made, joined, paused and resumed in one turn: that is one operation.  After the peer's end there
+ * is one more, for its death. */
+static void test_what_is_wanted_is_asked_for_once_a_turn(void **state)
+{
+	struct bench *b = *state;
+	struct weir_transport *t;
+	unsigned long before, made, ended;
+	struct taker k;
+	int peer;
+
+	t = stream_pair(b, &peer);
+	turn(b); /* the ring is there, and has been asked */
+	weir_transport_close(t);
+	close(peer);
+	turn(b);
+	before = operations();
+	t = stream_pair(b, &peer);
+	taker_start(&k, b, t);
+	weir_valve_hold(&k.valve, WEIR_HOLD_USER);
+	weir_valve_release(&k.valve, WEIR_HOLD_USER);
+	turn(b);
+	made = operations() - before;
+	shutdown(peer, SHUT_WR);
+	wait_for(b, has_taker_ended, &k);
+	turn(b);
+	ended = operations() - before;
+	weir_transport_close(t);
+	close(peer);
+	assert_int_equal(made, 1);
+	assert_int_equal(ended, 2);
+}
+
+/* Nothing has been asked for yet, and nothing is. */
+static void test_closing_in_the_turn_of_making(void **state)
+{
+	struct bench *b = *state;
+	size_t objects = b->loop->objects;
+	struct weir_transport *t;
+	int peer;
+
+	t = stream_pair(b, &peer);
+	weir_transport_close(t);
+	turn(b);
+	assert_int_equal(b->loop->objects, objects);
+	close(peer);
 }
 
 static void test_messages_go_through_buffers_that_the_budget_knows(void **state)
@@ -408,6 +487,8 @@ static void test_an_engine_that_does_not_exist_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_what_is_wanted_is_asked_for_once_a_turn),
+		TEST(test_closing_in_the_turn_of_making),
 		TEST(test_messages_go_through_buffers_that_the_budget_knows),
 		TEST(test_a_pause_keeps_what_has_arrived),
 		TEST(test_no_mix_of_pauses_and_sizes_loses_a_byte),
