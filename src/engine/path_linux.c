@@ -40,14 +40,14 @@ struct row {
 #define SOCKET WEIR_CARRY_SOCKET
 
 static const struct row rows[WEIR_CARRY_KINDS][WEIR_CARRY_KINDS] = {
-	[FILE][FILE] = {RANGE, NULL},
-	[FILE][PIPE] = {SPLICE, "a pipe would share the file's pages, which may change"},
-	[FILE][SOCKET] = {SENDFILE, NULL},
-	[PIPE][FILE] = {SPLICE, NULL},
-	[PIPE][PIPE] = {SPLICE, NULL},
-	[PIPE][SOCKET] = {SPLICE, NULL},
-	[SOCKET][FILE] = {THROUGH, NULL},
-	[SOCKET][PIPE] = {SPLICE, NULL},
+	[FILE][FILE] = {RANGE, NULL, 0},
+	[FILE][PIPE] = {SPLICE, "a pipe would share the file's pages, which may change", 0},
+	[FILE][SOCKET] = {SENDFILE, NULL, 0},
+	[PIPE][FILE] = {SPLICE, NULL, 0},
+	[PIPE][PIPE] = {SPLICE, NULL, 0},
+	[PIPE][SOCKET] = {SPLICE, NULL, 0},
+	[SOCKET][FILE] = {THROUGH, NULL, 0},
+	[SOCKET][PIPE] = {SPLICE, NULL, 0},
 	/* Alone, a flow is as fast as its ends, and copying lets these sleep longer; among
 	 * others it is the loop that has no time left. */
 	[SOCKET][SOCKET] = {THROUGH, "between sockets copying is faster for one flow alone", 2},
