@@ -168,6 +168,13 @@ static void sink_finish(struct weir__stream *s)
 
 	if (s->is_socket)
 		rc = weir__stream_shut(s);
+	/* The peer has reset it.  Reading meets that, behind the bytes that came before, or else
+	 * the watch does. */
+	s->unshut = rc == -ENOTCONN && wr(s) == rd(s);
+	if (s->unshut) {
+		watch_all(s);
+		return;
+	}
 	if (wr(s) != rd(s))
 		close_port(s, wr(s));
 	if (rc == 0 && s->hooks->on_finished)

@@ -273,7 +273,7 @@ int weir__stream_wanted(const struct weir__stream *s, const struct port *port)
 		events |= UV_READABLE;
 	if (port == wr(s) && s->valve.blocked && sink_open(s))
 		events |= UV_WRITABLE;
-	if (!events && s->hung < 2 && port == wr(s) && sink_open(s))
+	if (!events && s->hung < 2 && port == wr(s) && sink_cares(s))
 		events = s->hung == 0 ? UV_DISCONNECT : UV_PRIORITIZED;
 	return events;
 }

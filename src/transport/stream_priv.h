@@ -57,6 +57,7 @@ struct weir__stream {
 	bool closing : 1;
 	bool lingering : 1;
 	bool corked : 1;  /* short segments wait for more */
+	bool unshut : 1;  /* it could not be ended: the peer's reset is yet to be met */
 };
 
 /* What moves the bytes. */
@@ -115,6 +116,12 @@ static inline bool wants_read(const struct weir__stream *s)
 static inline bool sink_open(const struct weir__stream *s)
 {
 	return wr(s) && s->valve.life != WEIR_ENDED && s->valve.life != WEIR_FLUSHING;
+}
+
+/* Whether the sink would want to know that the other side is dead. */
+static inline bool sink_cares(const struct weir__stream *s)
+{
+	return sink_open(s) || (s->unshut && s->valve.life != WEIR_ENDED);
 }
 
 static inline void watch(struct weir__stream *s, struct port *port)

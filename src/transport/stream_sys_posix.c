@@ -67,7 +67,7 @@ void weir__stream_hung(struct weir__stream *s, struct port *port)
 {
 	int error = 0;
 
-	if (port != wr(s) || !sink_open(s))
+	if (port != wr(s) || !sink_cares(s))
 		return;
 	s->hung++;
 	if (s->is_socket)

@@ -172,6 +172,37 @@ static void test_write_that_meets_a_reset_leaves_the_bytes_to_the_source(void **
 	weir_transport_close(t);
 }
 
+/* With and without someone who reads: the end that cannot be sent is the reset's doing. */
+static void test_finish_that_meets_a_reset_leaves_the_bytes_to_the_source(void **state)
+{
+	struct bench *b = *state;
+
+	for (int reads = 0; reads < 2; reads++) {
+		struct weir_transport *t;
+		struct ending e;
+		struct taker k;
+		int fds[2];
+
+		tcp_pair(fds);
+		t = stream_on(b, fds[0], fds[0], true);
+		watch_sink(t, &e);
+		if (reads)
+			taker_start(&k, b, t);
+		send_known(fds[1], BEFORE_RESET);
+		reset(fds[1]);
+		wait_readable(fds[0], POLLHUP);
+		weir_consumer_finish(weir_transport_sink(t));
+		assert_false(has_ended(&e));
+		wait_for(b, has_ended, &e);
+		assert_int_equal(e.why, -ECONNRESET);
+		if (!reads)
+			taker_start(&k, b, t);
+		wait_for(b, has_taker_ended, &k);
+		assert_reset_after_all_bytes(&k);
+		weir_transport_close(t);
+	}
+}
+
 static void test_flowing_source_gives_all_bytes_before_a_reset(void **state)
 {
 	struct bench *b = *state;
@@ -676,6 +707,7 @@ int main(void)
 		TEST(test_paused_source_gives_all_bytes_before_a_reset),
 		TEST(test_unregistered_source_gives_all_bytes_before_a_reset),
 		TEST(test_write_that_meets_a_reset_leaves_the_bytes_to_the_source),
+		TEST(test_finish_that_meets_a_reset_leaves_the_bytes_to_the_source),
 		TEST(test_flowing_source_gives_all_bytes_before_a_reset),
 		TEST(test_reset_after_the_peers_end_is_a_clean_end_of_the_source),
 		TEST(test_death_of_an_idle_peer_is_noticed),
