@@ -199,6 +199,6 @@ def scenarios(directory):
         Scenario("tcp-file", "`weir copy` TCP to file", run_tcp_to_file, peers.tcp_to_file()),
     ] + [
         Scenario(f"relay-{n}", f"`weir relay` TCP to TCP, {n} flow{'s' if n > 1 else ''}",
-                 lambda b, c, n=n: run_relay(b, c, n), peers.relays(limit))
+                 lambda b, c, n=n: run_relay(b, c, n), peers.relays(limit, n))
         for n in (1, 8, 64)
     ]

@@ -8,6 +8,7 @@
  *   load get PORT PATH                        take an HTTP/1.0 answer, its header included
  *   load gen SECONDS                          write to standard output
  *   load sink                                 take standard input
+ *   load call                                 tell what a system call costs
  *
  * As cheap as it can be, so that the middle is what limits: sources write 256 KiB that
  * stay in the cache, sinks have the kernel throw the bytes away (MSG_TRUNC, splice to
@@ -19,6 +20,7 @@
 #include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "bench.h"
@@ -216,6 +218,17 @@ static int run_sink(void)
 	return report(&flow, 1);
 }
 
+static int run_call(void)
+{
+	enum { CALLS = 300000 };
+	double start = seconds();
+
+	for (int i = 0; i < CALLS; i++)
+		syscall(SYS_getppid);
+	printf("{\"ns\": %.0f}\n", (seconds() - start) / CALLS * 1e9);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -239,7 +252,9 @@ int main(int argc, char **argv)
 		return run_gen(atof(argv[2]));
 	if (strcmp(what, "sink") == 0 && argc == 2)
 		return run_sink();
+	if (strcmp(what, "call") == 0 && argc == 2)
+		return run_call();
 	fprintf(stderr, "usage: load relay PORT LISTEN_FD SECONDS FLOWS | send LISTEN_FD BYTES |"
-			" drain LISTEN_FD | get PORT PATH | gen SECONDS | sink\n");
+			" drain LISTEN_FD | get PORT PATH | gen SECONDS | sink | call\n");
 	return 2;
 }

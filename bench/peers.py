@@ -148,9 +148,10 @@ def uv_poll(size, name):
                       f"bench/relay_uv.c, read and send of {name}", f"{{port}} {{sink}} {size}")
 
 
-def relays(limit):
-    return [WEIR_RELAY, WEIR_RELAY_KERNEL, SOCAT, uv_poll(262144, "256 KiB"), uv_poll(1048576, "1 MiB"), haproxy(),
-            *nginx_stream(limit)]
+def relays(limit, flows):
+    """weir splices busy flows that share a loop, and copies one alone."""
+    return [WEIR_RELAY, copying(WEIR_RELAY) if flows > 1 else WEIR_RELAY_KERNEL, SOCAT,
+            uv_poll(262144, "256 KiB"), uv_poll(1048576, "1 MiB"), haproxy(), *nginx_stream(limit)]
 
 
 def single_process_relays(limit):
