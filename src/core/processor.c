@@ -82,7 +82,7 @@ static uint64_t out_of(const struct weir_processor *p, uint64_t taken)
 
 static uint64_t taken_before(const struct weir_valve *v)
 {
-	return v->in - v->queue.bytes - v->dropped;
+	return v->in - v->queue.bytes - weir_valve_dropped(v);
 }
 
 void weir_processor_mark(struct weir_processor *p, size_t taken)

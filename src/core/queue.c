@@ -7,29 +7,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct weir_chunk *at(const struct weir_queue *q, uint32_t i)
-{
-	return &q->ring[(q->head + i) & (q->cap - 1)];
-}
-
 int weir__queue_reserve(struct weir_queue *q, uint32_t count)
 {
-	uint32_t cap = q->cap ? q->cap : 4;
-	struct weir_chunk *ring;
+	struct weir__queue_ring *old = q->ring;
+	uint32_t cap = old ? old->cap : 4;
+	struct weir__queue_ring *ring;
 
-	while (cap < q->count + count)
+	count += weir__queue_count(q);
+	while (cap < count)
 		cap *= 2;
-	if (cap == q->cap)
+	if (old && cap == old->cap)
 		return 0;
-	ring = malloc(cap * sizeof(*ring));
+	ring = malloc(sizeof(*ring) + cap * sizeof(ring->chunks[0]));
 	if (!ring)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < q->count; i++)
-		ring[i] = *at(q, i);
-	free(q->ring);
+	ring->cap = cap;
+	ring->head = 0;
+	ring->count = weir__queue_count(q);
+	for (uint32_t i = 0; i < ring->count; i++)
+		ring->chunks[i] = *weir__queue_at(q, i);
+	free(old);
 	q->ring = ring;
-	q->cap = cap;
-	q->head = 0;
 	return 0;
 }
 
@@ -44,18 +42,19 @@ int weir__queue_push(struct weir_queue *q, struct weir_chunk chunk)
 
 void weir__queue_push_room(struct weir_queue *q, struct weir_chunk chunk)
 {
-	*at(q, q->count++) = chunk;
+	*weir__queue_at(q, q->ring->count++) = chunk;
 	q->bytes += chunk.len;
 }
 
 int weir__queue_move(struct weir_queue *q, struct weir_queue *from)
 {
-	int rc = weir__queue_reserve(q, from->count);
+	uint32_t count = weir__queue_count(from);
+	int rc = weir__queue_reserve(q, count);
 
 	if (rc < 0)
 		return rc;
-	for (uint32_t i = 0; i < from->count; i++)
-		weir__queue_push_room(q, *at(from, i));
+	for (uint32_t i = 0; i < count; i++)
+		weir__queue_push_room(q, *weir__queue_at(from, i));
 	free(from->ring);
 	*from = (struct weir_queue){0};
 	return 0;
@@ -67,9 +66,9 @@ static struct weir_block *open_tail(const struct weir_queue *q)
 {
 	struct weir_chunk *tail;
 
-	if (!q->count)
+	if (!weir__queue_count(q))
 		return NULL;
-	tail = at(q, q->count - 1);
+	tail = weir__queue_at(q, q->ring->count - 1);
 	if (tail->owner->refs != 1 ||
 	    tail->data + tail->len != tail->owner->data + tail->owner->used)
 		return NULL;
@@ -92,25 +91,27 @@ size_t weir__queue_append(struct weir_queue *q, const void *data, size_t len)
 		len = block->cap - block->used;
 	memcpy(block->data + block->used, data, len);
 	block->used += (uint32_t)len;
-	at(q, q->count - 1)->len += len;
+	weir__queue_at(q, q->ring->count - 1)->len += len;
 	q->bytes += len;
 	return len;
 }
 
 size_t weir__queue_peek(const struct weir_queue *q, struct weir_chunk *out, size_t max)
 {
-	size_t n = q->count < max ? q->count : max;
+	size_t n = weir__queue_count(q) < max ? weir__queue_count(q) : max;
 
 	for (size_t i = 0; i < n; i++)
-		out[i] = *at(q, (uint32_t)i);
+		out[i] = *weir__queue_at(q, (uint32_t)i);
 	return n;
 }
 
 void weir__queue_consume(struct weir_queue *q, size_t n)
 {
+	struct weir__queue_ring *r = q->ring;
+
 	q->bytes -= n;
 	while (n > 0) {
-		struct weir_chunk *front = at(q, 0);
+		struct weir_chunk *front = weir__queue_at(q, 0);
 
 		if (n < front->len) {
 			front->data += n;
@@ -119,17 +120,17 @@ void weir__queue_consume(struct weir_queue *q, size_t n)
 		}
 		n -= front->len;
 		weir_chunk_unref(front);
-		q->head = (q->head + 1) & (q->cap - 1);
-		q->count--;
+		r->head = (r->head + 1) & (r->cap - 1);
+		r->count--;
 	}
-	if (q->count == 0)
+	if (weir__queue_count(q) == 0)
 		weir__queue_clear(q);
 }
 
 void weir__queue_clear(struct weir_queue *q)
 {
-	for (uint32_t i = 0; i < q->count; i++)
-		weir_chunk_unref(at(q, i));
+	for (uint32_t i = 0; i < weir__queue_count(q); i++)
+		weir_chunk_unref(weir__queue_at(q, i));
 	free(q->ring);
 	*q = (struct weir_queue){0};
 }

@@ -8,6 +8,22 @@
  */
 #include "weir/impl/valve.h"
 
+struct weir__queue_ring {
+	uint32_t cap, head, count;  /* `cap` is a power of two; the first chunk is at `head` */
+	struct weir_chunk chunks[];
+};
+
+static inline uint32_t weir__queue_count(const struct weir_queue *q)
+{
+	return q->ring ? q->ring->count : 0;
+}
+
+/* The chunk that is `i` behind the first. */
+static inline struct weir_chunk *weir__queue_at(const struct weir_queue *q, uint32_t i)
+{
+	return &q->ring->chunks[(q->ring->head + i) & (q->ring->cap - 1)];
+}
+
 /* Append a chunk that has an owner, taking over its reference.  Returns 0, or -ENOMEM with nothing changed. */
 WEIR_MUST_USE int weir__queue_push(struct weir_queue *q, struct weir_chunk chunk);
 

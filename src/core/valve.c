@@ -80,11 +80,13 @@ static void valve_finish(struct weir_consumer *c)
 {
 	struct weir_valve *v = valve_from_consumer(c);
 
+	uint64_t wait;
+
 	if (v->life != WEIR_OPEN || v->dying)
 		return;
+	wait = c->producer ? v->finish_wait : WEIR_NEVER;
 	v->life = WEIR_FINISHING;
-	if (c->producer)
-		weir__valve_have_patience(v);
+	weir__valve_have_patience(v, wait);
 	weir__valve_try_end(v);
 }
 
@@ -140,12 +142,13 @@ static void valve_wake(struct weir_consumer *c)
 static void valve_state(const struct weir_consumer *c, struct weir_consumer_state *out)
 {
 	const struct weir_valve *v = (const struct weir_valve *)c;
+	uint64_t dropped = weir_valve_dropped(v);
 
 	*out = (struct weir_consumer_state){
 		.in = v->in,
-		.out = v->in - v->queue.bytes - v->dropped,
+		.out = v->in - v->queue.bytes - dropped,
 		.held = v->queue.bytes,
-		.dropped = v->dropped,
+		.dropped = dropped,
 		.holds = v->holds,
 		.ended = v->life == WEIR_ENDED,
 		.why = v->why,
@@ -207,7 +210,8 @@ int weir_valve_set_marks(struct weir_valve *v, size_t high, size_t low, size_t l
 
 void weir_valve_set_finish_wait(struct weir_valve *v, uint64_t ns)
 {
-	v->finish_wait = ns;
+	if (v->life == WEIR_OPEN)
+		v->finish_wait = ns;
 }
 
 void weir_valve_set_profile(struct weir_valve *v, enum weir_profile profile)

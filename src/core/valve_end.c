@@ -13,7 +13,7 @@ struct weir_patience {
 
 void weir__valve_lose_patience(struct weir_valve *v)
 {
-	if (!v->patience)
+	if ((v->life != WEIR_FINISHING && v->life != WEIR_FLUSHING) || !v->patience)
 		return;
 	weir_timer_cancel(v->ctx, &v->patience->timer);
 	free(v->patience);
@@ -29,20 +29,21 @@ static void stop(struct weir_valve *v, struct weir_producer *p, int why)
 	v->base.producer = NULL;
 }
 
-void weir__valve_ended(struct weir_valve *v, int why, bool tell)
+void weir__valve_lost(struct weir_valve *v, uint64_t lost, int why, bool tell)
 {
+	uint64_t dropped = weir_valve_dropped(v) + lost + v->queue.bytes;
 	struct weir_producer *p;
 
+	weir__valve_lose_patience(v);
 	v->life = WEIR_ENDED;
 	v->why = why;
 	v->dying = false;
 	v->holds = 0;
 	v->told_paused = false;
 	v->parked = false;
-	v->dropped += v->queue.bytes;
+	v->dropped = dropped;
 	weir__queue_clear(&v->queue);
 	weir_task_cancel(&v->task);
-	weir__valve_lose_patience(v);
 	weir_budget_unwait(&v->waiter);
 	p = weir_consumer_unbind(&v->base);
 	weir__valve_keep_reserve(v);
@@ -112,14 +113,14 @@ static void run_deadline(struct weir_timer *timer)
 	weir__valve_end_badly(((struct weir_patience *)timer)->valve, WEIR_EDEADLINE, true);
 }
 
-void weir__valve_have_patience(struct weir_valve *v)
+void weir__valve_have_patience(struct weir_valve *v, uint64_t wait)
 {
-	if (v->finish_wait == WEIR_NEVER)
+	struct weir_patience *p = wait == WEIR_NEVER ? NULL : calloc(1, sizeof(*p));
+
+	v->patience = p;
+	if (!p)
 		return;
-	v->patience = calloc(1, sizeof(*v->patience));
-	if (!v->patience)
-		return;
-	v->patience->valve = v;
-	v->patience->timer.run = run_deadline;
-	weir_timer_set(v->ctx, &v->patience->timer, weir_context_now(v->ctx) + v->finish_wait);
+	p->valve = v;
+	p->timer.run = run_deadline;
+	weir_timer_set(v->ctx, &p->timer, weir_context_now(v->ctx) + wait);
 }

@@ -121,8 +121,13 @@ int64_t weir__valve_carry(struct weir_consumer *c, struct weir_carry *carry);
 /* ---- valve_end.c ---- */
 
 /* End now: drop what is held, stop the producer, tell those who watch; and the
- * implementation, if it is to be told. */
-void weir__valve_ended(struct weir_valve *v, int why, bool tell);
+ * implementation, if it is to be told.  `lost` bytes were dropped already. */
+void weir__valve_lost(struct weir_valve *v, uint64_t lost, int why, bool tell);
+
+static inline void weir__valve_ended(struct weir_valve *v, int why, bool tell)
+{
+	weir__valve_lost(v, 0, why, tell);
+}
 
 /* As that, but not from inside a drain: then when it returns.  A failure of the Twisted
  * profile's (`tell`) takes effect in the next turn, as an aborted connection's does. */
@@ -141,8 +146,9 @@ static inline void weir__valve_try_end(struct weir_valve *v)
 /* All was handed on: have the implementation make the end known. */
 void weir__valve_begin_end(struct weir_valve *v);
 
-/* Start the clock of a finish that waits for its producer, and stop it. */
-void weir__valve_have_patience(struct weir_valve *v);
+/* Start the clock of a finish that waits for its producer, for `wait` nanoseconds at most,
+ * and stop it. */
+void weir__valve_have_patience(struct weir_valve *v, uint64_t wait);
 void weir__valve_lose_patience(struct weir_valve *v);
 
 #endif

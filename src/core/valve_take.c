@@ -117,7 +117,7 @@ static int keep_rest(struct weir_valve *v, struct weir_chunk rest, bool given)
 		return append(v, rest, given);
 	v->queue = (struct weir_queue){0};
 	/* Room for all, so that nothing fails once a given reference is taken over. */
-	rc = weir__queue_reserve(&v->queue, nested.count + 1);
+	rc = weir__queue_reserve(&v->queue, weir__queue_count(&nested) + 1);
 	if (rc == 0)
 		rc = append(v, rest, given);
 	if (rc == 0)
@@ -284,9 +284,8 @@ static int64_t carried(struct weir_valve *v, struct weir_carry *carry, uint64_t 
 {
 	if (n < 0 || carry->lost) {
 		v->in = before + (uint64_t)(n < 0 ? 0 : n);
-		v->dropped += carry->lost;
 		n = n < 0 ? n : -ENOMEM;
-		weir__valve_ended(v, (int)n, false);
+		weir__valve_lost(v, carry->lost, (int)n, false);
 		return n;
 	}
 	v->in = before + (uint64_t)n;

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "core/queue.h"
 #include "weir/impl/transport.h"
 #include "weir/join.h"
 #include "weir/loopback.h"
@@ -310,8 +311,8 @@ static void same_block(struct sink *to)
 {
 	struct weir_chunk chunk;
 
-	assert_int_equal(to->v.queue.count, 1);
-	chunk = to->v.queue.ring[to->v.queue.head];
+	assert_int_equal(weir__queue_count(&to->v.queue), 1);
+	chunk = *weir__queue_at(&to->v.queue, 0);
 	assert_ptr_equal(chunk.data, block_data + to->got);
 }
 

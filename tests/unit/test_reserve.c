@@ -4,6 +4,7 @@
 
 #include "core_fixture.h"
 
+#include "core/queue.h"
 #include "weir/err.h"
 
 #define LIMIT ((size_t)1 << 20)
@@ -152,7 +153,7 @@ static void test_mem3_a_write_that_is_refused_leaves_the_reserve_where_it_is(voi
 /* Let the sink take what it holds, but keep the block: as one behind it would. */
 static struct weir_block *pass_on(struct rig *r)
 {
-	struct weir_block *block = weir_block_ref(r->s.v.queue.ring[r->s.v.queue.head].owner);
+	struct weir_block *block = weir_block_ref(weir__queue_at(&r->s.v.queue, 0)->owner);
 
 	sink_take(&r->s, SIZE_MAX);
 	assert_int_equal(sink_state(&r->s).held, 0);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "core/queue.h"
 #include "fail_alloc.h"
 
 #define HIGH 1000
@@ -399,9 +400,9 @@ static struct weir_chunk taken;
 /* A drain that keeps the first chunk by reference, as an asynchronous write does. */
 static void keep_front(struct sink *s)
 {
-	if (taken.owner || s->v.queue.count == 0)
+	if (taken.owner || weir__queue_count(&s->v.queue) == 0)
 		return;
-	taken = weir_chunk_ref(&s->v.queue.ring[s->v.queue.head]);
+	taken = weir_chunk_ref(weir__queue_at(&s->v.queue, 0));
 }
 
 static void test_data4_bytes_that_a_drain_took_a_reference_to_do_not_change(void **state)

@@ -14,6 +14,7 @@
  * sequences hold a few bytes, and never come near a block's end).  So from two equal
  * states every call does the same.
  */
+#include "core/queue.h"
 #include "valve_rig.h"
 
 #define DEPTH_MAX 24
@@ -119,6 +120,7 @@ static uint64_t hash_valve(uint64_t h, const struct rig *r)
 {
 	const struct weir_valve *v = &r->v;
 	const struct weir_queue *q = &v->queue;
+	bool waits = (v->life == WEIR_FINISHING || v->life == WEIR_FLUSHING) && v->patience;
 
 	h = mix(h, v->life | (unsigned)v->holds << 8 | (unsigned)v->told_paused << 16 |
 			   (unsigned)v->settling << 17 | (unsigned)v->draining << 18 |
@@ -128,15 +130,15 @@ static uint64_t hash_valve(uint64_t h, const struct rig *r)
 			   (unsigned)v->again << 25);
 	h = mix(h, v->high | v->low << 8 | v->limit << 16 |
 			   (uint64_t)(v->task.next != NULL) << 24 |
-			   (uint64_t)(v->patience != NULL) << 25 |
+			   (uint64_t)waits << 25 |
 			   (uint64_t)(v->waiter.next != NULL) << 26 |
 			   (uint64_t)(v->base.watches != NULL) << 27);
 	h = mix(h, (uint64_t)(int64_t)v->why);
 	/* Its first member is the timer. */
-	if (v->patience)
+	if (waits)
 		h = mix(h, ((const struct weir_timer *)v->patience)->deadline - r->world->now);
-	for (uint32_t i = 0; i < q->count; i++) {
-		const struct weir_chunk *c = &q->ring[(q->head + i) & (q->cap - 1)];
+	for (uint32_t i = 0; i < weir__queue_count(q); i++) {
+		const struct weir_chunk *c = weir__queue_at(q, i);
 
 		h = mix(h, c->len << 1 | (c->data + c->len == c->owner->data + c->owner->used));
 	}

@@ -93,8 +93,7 @@ struct weir_valve_ops {
 };
 
 struct weir_queue {
-	struct weir_chunk *ring;
-	uint32_t cap, head, count;
+	struct weir__queue_ring *ring; /* of its chunks; NULL without any */
 	size_t bytes;
 };
 
@@ -108,11 +107,14 @@ struct weir_valve {
 	struct weir_queue queue;
 	uint32_t high, low, limit;
 	uint32_t sent;                   /* of Twisted's send buffer */
-	uint64_t in, dropped;
+	uint64_t in;
 	struct weir_task task;           /* next turn: settle, or the next pulls */
 	struct weir_budget_waiter waiter;
-	struct weir_patience *patience;  /* of a finish that waits; NULL without one */
-	uint64_t finish_wait;            /* nanoseconds */
+	union {                          /* by `life` */
+		uint64_t finish_wait;            /* open: nanoseconds */
+		struct weir_patience *patience;  /* finishing, flushing: NULL if it does not wait */
+		uint64_t dropped;                /* ended */
+	};
 	int why;                         /* of the end */
 	uint8_t life;                    /* enum weir_life */
 	uint8_t holds;                   /* set of enum weir_hold */
@@ -178,7 +180,8 @@ WEIR_API WEIR_MUST_USE int weir_valve_set_marks(struct weir_valve *v, size_t hig
 						size_t limit);
 
 /* How long a finish waits for a registered producer, in nanoseconds; WEIR_NEVER
- * for ever, as it does when there is no memory for the timer. */
+ * for ever, as it does when there is no memory for the timer.  Counts from the finish on:
+ * after that it changes nothing. */
 WEIR_API void weir_valve_set_finish_wait(struct weir_valve *v, uint64_t ns);
 
 /* The implementation can take bytes again: drain what is held now. */
@@ -202,6 +205,12 @@ WEIR_API void weir_valve_release(struct weir_valve *v, enum weir_hold reason);
 static inline size_t weir_valve_held(const struct weir_valve *v)
 {
 	return v->queue.bytes;
+}
+
+/* Bytes that were dropped, which is done at the end. */
+static inline uint64_t weir_valve_dropped(const struct weir_valve *v)
+{
+	return v->life == WEIR_ENDED ? v->dropped : 0;
 }
 
 #ifdef __cplusplus
