@@ -506,7 +506,7 @@ int weir_sim_link_create(struct weir_sim *sim, const struct weir_sim_link_option
 		weir_transport_init(&side->base, &side_ops);
 		side->link = link;
 		side->base.sink = &link->ways[i].valve.base;
-		side->base.valve = &link->ways[i].valve;
+		side->base.has_valve = true;
 		side->base.source = &link->ways[!i].source;
 		side->base.half_closes = true;
 	}

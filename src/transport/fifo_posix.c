@@ -254,7 +254,7 @@ int weir__fifo_write(struct weir_loop *loop, const char *path, struct weir_trans
 	f->more.run = run_more;
 	f->release.run = run_release;
 	f->fd = -1;
-	f->base.valve = &f->valve;
+	f->base.has_valve = true;
 	f->base.sink = &f->valve.base;
 	weir__loop_retain(loop);
 	weir_timer_set(&loop->ctx, &f->retry, weir_context_now(&loop->ctx) + RETRY_NS);

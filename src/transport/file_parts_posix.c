@@ -60,8 +60,7 @@ static int check_parts(const struct weir_file_parts *what, uint64_t size, size_t
 	return 0;
 }
 
-static int make_pieces(struct weir__file_source_config *config, int64_t *length,
-		       const struct weir_file_parts *what)
+static int make_pieces(struct weir__file_source_config *config, const struct weir_file_parts *what)
 {
 	size_t count = 2 * what->count + 1;
 	struct writer w = {.total = 0};
@@ -85,7 +84,7 @@ static int make_pieces(struct weir__file_source_config *config, int64_t *length,
 	add_text(&w, what->after, what->after_len);
 	config->piece_count = count;
 	config->wanted = 0;
-	*length = (int64_t)w.total;
+	config->length = (int64_t)w.total;
 	return 0;
 }
 
@@ -95,7 +94,6 @@ int weir_file_read_parts(struct weir_loop *loop, int fd, const struct weir_file_
 	struct weir__file_source_config config = {.mode = WEIR_PULL};
 	int flags = fcntl(fd, F_GETFL);
 	struct stat st;
-	int64_t length;
 	int rc;
 
 	if (flags < 0 || fstat(fd, &st) < 0)
@@ -106,16 +104,13 @@ int weir_file_read_parts(struct weir_loop *loop, int fd, const struct weir_file_
 		return -EISDIR;
 	if (!weir__file_is_regular(&st))
 		return -ESPIPE;
-	rc = weir__file_configure(&config, &length, fd, &st);
+	rc = weir__file_configure(&config, fd, &st);
 	if (rc == 0 && what)
-		rc = make_pieces(&config, &length, what);
+		rc = make_pieces(&config, what);
 	if (rc < 0)
 		return rc;
 	rc = weir__file_create(loop, &config, NULL, out);
-	if (rc < 0) {
+	if (rc < 0)
 		free(config.pieces);
-		return rc;
-	}
-	(*out)->length = length;
-	return 0;
+	return rc;
 }

@@ -24,15 +24,22 @@ struct file {
 	struct weir_loop *loop;
 	struct weir__file_source *source; /* or NULL */
 	struct weir__file_sink *sink;     /* or NULL */
+	int64_t length;                   /* bytes, or -1 */
 	struct weir_task release;
 };
 
 static void file_close(struct weir_transport *t);
 
+static int64_t file_length(const struct weir_transport *t)
+{
+	return ((const struct file *)t)->length;
+}
+
 static const struct weir_transport_ops file_ops = {
 	.name = "file",
 	.close = file_close,
 	.describe = weir_transport_describe_kind,
+	.length = file_length,
 };
 
 static struct file *file_from_transport(struct weir_transport *t)
@@ -72,6 +79,7 @@ int weir__file_create(struct weir_loop *loop, const struct weir__file_source_con
 	weir_transport_init(&f->base, &file_ops);
 	f->base.half_closes = true;
 	f->loop = loop;
+	f->length = source ? source->length : -1;
 	f->release.run = run_release;
 	/* The sink first: it gives its part back unharmed by not being made. */
 	if (target)
@@ -88,8 +96,8 @@ int weir__file_create(struct weir_loop *loop, const struct weir__file_source_con
 	if (f->source)
 		f->base.source = weir__file_source_producer(f->source);
 	if (f->sink) {
-		f->base.valve = weir__file_sink_valve(f->sink);
-		f->base.sink = &f->base.valve->base;
+		f->base.sink = &weir__file_sink_valve(f->sink)->base;
+		f->base.has_valve = true;
 	}
 	weir__loop_retain(loop);
 	*out = &f->base;
@@ -134,8 +142,7 @@ static bool is_generated(const struct statfs *fs)
 	}
 }
 
-int weir__file_configure(struct weir__file_source_config *config, int64_t *length, int fd,
-			 const struct stat *st)
+int weir__file_configure(struct weir__file_source_config *config, int fd, const struct stat *st)
 {
 	struct statfs fs;
 	off_t size;
@@ -144,7 +151,7 @@ int weir__file_configure(struct weir__file_source_config *config, int64_t *lengt
 	config->seekable = weir__file_is_regular(st);
 	config->in_memory = is_memory_device(st);
 	config->wanted = UINT64_MAX;
-	*length = -1;
+	config->length = -1;
 	if (!config->seekable)
 		return 0;
 	size = st->st_size;
@@ -163,7 +170,9 @@ int weir__file_configure(struct weir__file_source_config *config, int64_t *lengt
 	}
 	config->in_memory = fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC;
 	config->size = (uint64_t)size;
-	*length = (uint64_t)size > config->offset ? (int64_t)((uint64_t)size - config->offset) : 0;
+	config->length = (uint64_t)size > config->offset
+				 ? (int64_t)((uint64_t)size - config->offset)
+				 : 0;
 	return 0;
 }
 
@@ -173,19 +182,15 @@ static int read_regular(struct weir_loop *loop, int fd, const struct stat *st,
 			const struct weir_file_range *range, struct weir_transport **out)
 {
 	struct weir__file_source_config config = {.offset = range ? range->offset : 0};
-	int64_t length;
-	int rc = weir__file_configure(&config, &length, fd, st);
+	int rc = weir__file_configure(&config, fd, st);
 
 	if (rc < 0)
 		return rc;
 	if (range && range->length) {
 		config.wanted = range->length;
-		length = (int64_t)range->length;
+		config.length = (int64_t)range->length;
 	}
-	rc = weir__file_create(loop, &config, NULL, out);
-	if (rc == 0)
-		(*out)->length = length;
-	return rc;
+	return weir__file_create(loop, &config, NULL, out);
 }
 
 bool weir__file_range_is_valid(const struct weir_file_range *range)
@@ -299,8 +304,7 @@ static int check_adoptable(int fd, bool in, bool out, struct stat *st)
 	return weir__file_is_regular(st) || S_ISCHR(st->st_mode) ? 0 : WEIR_ENOTSUP;
 }
 
-static int adopt_source(struct weir__file_source_config *config, int64_t *length, int fd,
-			const struct stat *st)
+static int adopt_source(struct weir__file_source_config *config, int fd, const struct stat *st)
 {
 	if (weir__file_is_regular(st)) {
 		off_t here = lseek(fd, 0, SEEK_CUR);
@@ -310,19 +314,18 @@ static int adopt_source(struct weir__file_source_config *config, int64_t *length
 		config->offset = (uint64_t)here;
 		config->moves = true;
 	}
-	return weir__file_configure(config, length, fd, st);
+	return weir__file_configure(config, fd, st);
 }
 
 int weir_file_adopt(struct weir_loop *loop, int fd, bool in, bool out, struct weir_transport **t)
 {
 	struct weir__file_source_config source = {.offset = 0};
 	struct weir__file_target target = {.fd = fd, .dir = -1};
-	int64_t length = -1;
 	struct stat st;
 	int rc = in || out ? check_adoptable(fd, in, out, &st) : -EINVAL;
 
 	if (rc == 0 && in)
-		rc = adopt_source(&source, &length, fd, &st);
+		rc = adopt_source(&source, fd, &st);
 	if (rc < 0)
 		return rc;
 	/* Each direction closes its own; the position is shared all the same. */
@@ -332,11 +335,7 @@ int weir_file_adopt(struct weir_loop *loop, int fd, bool in, bool out, struct we
 			return -errno;
 	}
 	rc = weir__file_create(loop, in ? &source : NULL, out ? &target : NULL, t);
-	if (rc < 0) {
-		if (in && out)
-			close(target.fd);
-		return rc;
-	}
-	(*t)->length = length;
-	return 0;
+	if (rc < 0 && in && out)
+		close(target.fd);
+	return rc;
 }

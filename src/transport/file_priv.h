@@ -32,6 +32,7 @@ struct weir__file_piece {
 
 struct weir__file_source_config {
 	int fd;
+	int64_t length;  /* of what is to be read, or -1: for weir_transport_length() */
 	bool seekable;   /* read at `offset`; else at the descriptor's position */
 	bool moves;      /* keep the descriptor's position at what has been given */
 	bool in_memory;  /* a read never waits for a disk */
@@ -111,10 +112,9 @@ void weir__file_sink_abandon(struct weir__file_sink *s);
 
 /* ---- transports ---- */
 
-/* Say how to read the open file `fd`, from config->offset on; its length from there, or -1,
- * goes to *length. */
-WEIR_MUST_USE int weir__file_configure(struct weir__file_source_config *config, int64_t *length,
-				       int fd, const struct stat *st);
+/* Say how to read the open file `fd`, from config->offset on. */
+WEIR_MUST_USE int weir__file_configure(struct weir__file_source_config *config, int fd,
+				       const struct stat *st);
 
 /* Make a transport of a source, a sink or both; `source` is NULL for no source, `target`
  * for no sink.  Owns what they hold, on success. */

@@ -205,7 +205,7 @@ int weir_loopback_create(struct weir_context *ctx, struct weir_transport **left,
 		weir_transport_init(&side->base, &side_ops);
 		side->pair = pair;
 		side->base.sink = &h->valve.base;
-		side->base.valve = &h->valve;
+		side->base.has_valve = true;
 		side->base.source = &pair->halves[!i].source;
 		side->base.half_closes = true;
 	}

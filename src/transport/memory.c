@@ -291,7 +291,7 @@ int weir_memory_create(struct weir_context *ctx, const struct weir_memory_option
 	if (m->options.twisted)
 		weir_consumer_init(&m->out.base, &record_ops);
 	else
-		m->base.valve = &m->out;
+		m->base.has_valve = true;
 	*out = m;
 	return 0;
 }

@@ -27,7 +27,7 @@ struct pattern {
 	struct weir_context *ctx;
 	struct weir_task task; /* produces; releases, once closed */
 	struct random random;
-	uint64_t left;
+	uint64_t size, left;
 	bool paused;
 
 	/* Write the next bytes, at most `len`; *given says how many. */
@@ -222,16 +222,25 @@ static void source_close(struct weir_transport *t)
 	weir_task_queue(p->ctx, &p->task);
 }
 
+static int64_t source_length(const struct weir_transport *t)
+{
+	uint64_t size = ((const struct pattern *)t)->size;
+
+	return size <= INT64_MAX ? (int64_t)size : -1;
+}
+
 static const struct weir_transport_ops zero_ops = {
 	.name = "zero",
 	.close = source_close,
 	.describe = weir_transport_describe_kind,
+	.length = source_length,
 };
 
 static const struct weir_transport_ops random_ops = {
 	.name = "random",
 	.close = source_close,
 	.describe = weir_transport_describe_kind,
+	.length = source_length,
 };
 
 static int create(struct weir_context *ctx, uint64_t size, const struct weir_transport_ops *ops,
@@ -244,10 +253,8 @@ static int create(struct weir_context *ctx, uint64_t size, const struct weir_tra
 	weir_transport_init(&p->base, ops);
 	weir_producer_init(&p->source, &source_ops, WEIR_PUSH);
 	p->base.source = &p->source;
-	if (size <= INT64_MAX)
-		p->base.length = (int64_t)size;
 	p->ctx = ctx;
-	p->left = size;
+	p->size = p->left = size;
 	p->task.run = produce;
 	*out = p;
 	return 0;

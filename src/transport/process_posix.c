@@ -196,6 +196,7 @@ static int verdict(const struct process *p)
 static void on_exit_status(uv_process_t *handle, int64_t status, int signal)
 {
 	struct process *p = (struct process *)handle;
+	struct weir_valve *valve;
 	int why;
 
 	p->exited = true;
@@ -207,12 +208,13 @@ static void on_exit_status(uv_process_t *handle, int64_t status, int signal)
 	/* Output may still come, from who shares the pipe: the source ends after that. */
 	if (p->at_eof && p->transport)
 		weir__stream_source_end(weir__stream_from_transport(p->transport), why);
-	if (!p->transport || !p->transport->valve)
+	valve = p->transport ? weir_transport_valve(p->transport) : NULL;
+	if (!valve)
 		return;
 	if (p->finished)
-		weir_valve_done(p->transport->valve, why);
+		weir_valve_done(valve, why);
 	else if (why < 0)
-		weir_valve_die(p->transport->valve, why);
+		weir_valve_die(valve, why);
 }
 
 static void run_kill(struct weir_timer *timer)
@@ -248,7 +250,7 @@ static void on_finished(struct weir__stream *s)
 
 	p->finished = true;
 	if (p->exited)
-		weir_valve_done(p->transport->valve, verdict(p));
+		weir_valve_done(weir_transport_valve(p->transport), verdict(p));
 }
 
 /* Before the pipe is closed: the child must not see the end of its input first. */

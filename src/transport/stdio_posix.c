@@ -134,7 +134,7 @@ static void retire_output(void *arg)
 static void on_stream_finished(struct weir__stream *stream)
 {
 	retire_output(weir__stream_owner(stream));
-	weir_valve_done(weir__stream_transport(stream)->valve, 0);
+	weir_valve_done(weir_transport_valve(weir__stream_transport(stream)), 0);
 }
 
 static const struct weir__stream_hooks output_hooks = {
@@ -259,10 +259,18 @@ static void stdio_close(struct weir_transport *t)
 	weir_task_queue(&s->loop->ctx, &s->release);
 }
 
+static int64_t stdio_length(const struct weir_transport *t)
+{
+	const struct stdio *s = (const struct stdio *)t;
+
+	return s->in ? weir_transport_length(s->in) : -1;
+}
+
 static const struct weir_transport_ops stdio_ops = {
 	.name = "stdio",
 	.close = stdio_close,
 	.describe = weir_transport_describe_kind,
+	.length = stdio_length,
 };
 
 int weir_stdio_open(struct weir_loop *loop, bool in, bool out, struct weir_transport **t)
@@ -284,13 +292,11 @@ int weir_stdio_open(struct weir_loop *loop, bool in, bool out, struct weir_trans
 		stdio_close(&s->base);
 		return rc;
 	}
-	if (s->in) {
+	if (s->in)
 		s->base.source = s->in->source;
-		s->base.length = s->in->length;
-	}
 	if (s->out) {
 		s->base.sink = s->out->sink;
-		s->base.valve = s->out->valve;
+		s->base.has_valve = s->out->has_valve;
 	}
 	s->base.half_closes = true;
 	weir_transport_set_name(&s->base, "%s", in && out ? "stdio" : in ? "stdin" : "stdout");

@@ -358,7 +358,7 @@ int weir__stream_create(struct weir_loop *loop, const struct weir__stream_config
 		s->base.source = &s->source;
 	if (wr(s)) {
 		s->base.sink = &s->valve.base;
-		s->base.valve = &s->valve;
+		s->base.has_valve = true;
 		watch(s, wr(s));
 	}
 	s->base.half_closes = s->is_socket || rd(s) != wr(s);

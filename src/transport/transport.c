@@ -12,7 +12,7 @@
 void weir_transport_init(struct weir_transport *t, const struct weir_transport_ops *ops)
 {
 	assert(ops->name && ops->close && ops->describe);
-	*t = (struct weir_transport){.ops = ops, .length = -1};
+	*t = (struct weir_transport){.ops = ops};
 }
 
 void weir_transport_set_name(struct weir_transport *t, const char *format, ...)
@@ -59,7 +59,7 @@ const char *weir_transport_name(struct weir_transport *t)
 
 int64_t weir_transport_length(const struct weir_transport *t)
 {
-	return t->length;
+	return t->ops->length ? t->ops->length(t) : -1;
 }
 
 bool weir_transport_half_closes(const struct weir_transport *t)
@@ -69,11 +69,13 @@ bool weir_transport_half_closes(const struct weir_transport *t)
 
 int weir_transport_set_marks(struct weir_transport *t, size_t high, size_t low)
 {
-	if (!t->valve)
+	struct weir_valve *valve = weir_transport_valve(t);
+
+	if (!valve)
 		return WEIR_ENOTSUP;
 	if (high > SIZE_MAX / 2)
 		return -EINVAL;
-	return weir_valve_set_marks(t->valve, high, low, 2 * high);
+	return weir_valve_set_marks(valve, high, low, 2 * high);
 }
 
 void weir_transport_close(struct weir_transport *t)

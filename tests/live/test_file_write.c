@@ -322,7 +322,7 @@ static void test_a_failure_after_the_finish_leaves_the_old_file(void **state)
 	for (int i = 0; i < WORKERS_MOST; i++)
 		assert_int_equal(uv_queue_work(loop->uv, &busy[i], wait_at_gate, NULL), 0);
 	weir_consumer_finish(weir_transport_sink(t));
-	assert_int_equal(t->valve->life, WEIR_FLUSHING);
+	assert_int_equal(weir_transport_valve(t)->life, WEIR_FLUSHING);
 	weir_consumer_fail(weir_transport_sink(t), -EIO);
 	for (int i = 0; i < WORKERS_MOST; i++)
 		uv_sem_post(&gate);

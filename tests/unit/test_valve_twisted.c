@@ -498,7 +498,7 @@ static void test_a_transport_with_a_twisted_sink_gives_all_and_ends(void **state
 
 	(void)state;
 	assert_int_equal(weir_loopback_create(&w.ctx, &left, &right), 0);
-	weir_valve_set_profile(left->valve, WEIR_TWISTED);
+	weir_valve_set_profile(weir_transport_valve(left), WEIR_TWISTED);
 	assert_int_equal(weir_consumer_register(&s.v.base, weir_transport_source(right),
 						WEIR_PUSH), 0);
 	p.on_resume = write_some;
@@ -520,7 +520,7 @@ static void test_closing_a_transport_with_a_twisted_sink_stops_its_producer(void
 
 	(void)state;
 	assert_int_equal(weir_loopback_create(&w.ctx, &left, &right), 0);
-	weir_valve_set_profile(left->valve, WEIR_TWISTED);
+	weir_valve_set_profile(weir_transport_valve(left), WEIR_TWISTED);
 	assert_int_equal(weir_consumer_register(weir_transport_sink(left), &p.base, WEIR_PUSH),
 			 0);
 	assert_int_equal(source_write(&p, 100), 0);

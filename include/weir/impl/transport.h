@@ -11,7 +11,7 @@ extern "C" {
 
 #define WEIR_NAME_MAX 128
 
-/* What a kind of transport does.  Every member is mandatory. */
+/* What a kind of transport does.  Every member but `length` is mandatory. */
 struct weir_transport_ops {
 	const char *name;
 
@@ -24,20 +24,28 @@ struct weir_transport_ops {
 	/* Write a name for messages, cut to `size`; asked for when nobody has set one.
 	 * weir_transport_describe_kind() writes the ops' own. */
 	void (*describe)(const struct weir_transport *t, char *text, size_t size);
+
+	/* As weir_transport_length(); NULL for those whose length is never known. */
+	int64_t (*length)(const struct weir_transport *t);
 };
 
 /* Embed this as the first member, named `base`. */
 struct weir_transport {
 	const struct weir_transport_ops *ops;
 	struct weir_consumer *sink;   /* or NULL */
-	struct weir_valve *valve;     /* the sink's, if it has one, or NULL */
 	struct weir_producer *source; /* or NULL */
-	int64_t length;               /* bytes, or -1 */
 	char *text;                   /* the name; heap, released by the dispatcher; or NULL */
-	bool half_closes;
+	bool has_valve : 1;           /* the sink is the base of a valve, which has marks */
+	bool half_closes : 1;
 };
 
-/* Prepare storage: nothing in, nothing out, length unknown. */
+/* The valve that its sink is, or NULL. */
+static inline struct weir_valve *weir_transport_valve(const struct weir_transport *t)
+{
+	return t->has_valve ? (struct weir_valve *)t->sink : NULL;
+}
+
+/* Prepare storage: nothing in, nothing out. */
 WEIR_API void weir_transport_init(struct weir_transport *t, const struct weir_transport_ops *ops);
 
 /* For tables: a `describe` for those that set their name, or have no better one. */
