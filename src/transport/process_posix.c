@@ -26,6 +26,7 @@
 
 struct process {
 	uv_process_t handle;
+	struct weir__stream_owner owner;
 	struct weir_loop *loop;
 	struct weir_transport *transport; /* NULL once it is closed */
 	struct weir_timer kill;
@@ -40,7 +41,7 @@ struct process {
 
 static struct process *process_from_stream(const struct weir__stream *s)
 {
-	return weir__stream_owner(s);
+	return (void *)((char *)weir__stream_owner(s) - offsetof(struct process, owner));
 }
 
 /* ---- descriptors ---- */
@@ -301,8 +302,7 @@ static int make_stream(struct process *p, const int ours[2])
 		.ops = &process_ops,
 		.in = ours[0],
 		.out = ours[1],
-		.hooks = &hooks,
-		.owner = p,
+		.owner = &p->owner,
 	};
 
 	return weir__stream_create(p->loop, &config, &p->transport);
@@ -358,6 +358,7 @@ int weir_process_spawn(struct weir_loop *loop, char *const *argv,
 	if (p) {
 		p->loop = loop;
 		p->kill.run = run_kill;
+		p->owner.hooks = &hooks;
 		rc = make_stream(p, ours);
 	}
 	if (rc < 0) {

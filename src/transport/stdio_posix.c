@@ -32,6 +32,7 @@ struct stdio {
 	struct weir_transport base;
 	struct weir_loop *loop;
 	struct weir_transport *in, *out; /* or NULL */
+	struct weir__stream_owner owner; /* of `out`, if it is a stream */
 	struct weir_task release;
 	bool borrowed[2]; /* the flags of descriptor 0, 1 are to be put back */
 };
@@ -133,7 +134,7 @@ static void retire_output(void *arg)
 
 static void on_stream_finished(struct weir__stream *stream)
 {
-	retire_output(weir__stream_owner(stream));
+	retire_output((char *)weir__stream_owner(stream) - offsetof(struct stdio, owner));
 	weir_valve_done(weir_transport_valve(weir__stream_transport(stream)), 0);
 }
 
@@ -166,7 +167,7 @@ static int reopen(int fd, const struct stat *st)
 
 static struct weir__stream_config configure(struct stdio *s, int fd, int used, bool keep)
 {
-	struct weir__stream_config config = {.in = -1, .out = -1, .owner = s};
+	struct weir__stream_config config = {.in = -1, .out = -1};
 
 	config.is_socket = weir__pipe_is_socket(used);
 	if (fd == 0) {
@@ -176,7 +177,8 @@ static struct weir__stream_config configure(struct stdio *s, int fd, int used, b
 		config.out = used;
 		config.keep_out = keep;
 		config.resets = config.is_socket && weir__pipe_resets(used);
-		config.hooks = &output_hooks;
+		s->owner.hooks = &output_hooks;
+		config.owner = &s->owner;
 	}
 	return config;
 }

@@ -19,11 +19,17 @@
 
 /* A closed socket waits for its peer's end. */
 struct parting {
+	struct weir__stream_owner owner; /* with no hooks */
 	struct weir_timer timer;
 	struct weir__stream *stream;
 };
 
 static const struct weir__stream_hooks no_hooks;
+
+static const struct weir__stream_hooks *hooks_of(const struct weir__stream *s)
+{
+	return s->owner ? s->owner->hooks : &no_hooks;
+}
 
 static struct weir__stream *stream_from_source(struct weir_producer *p)
 {
@@ -40,7 +46,7 @@ struct weir_transport *weir__stream_transport(struct weir__stream *s)
 	return &s->base;
 }
 
-void *weir__stream_owner(const struct weir__stream *s)
+struct weir__stream_owner *weir__stream_owner(const struct weir__stream *s)
 {
 	return s->owner;
 }
@@ -63,7 +69,7 @@ static void close_port(struct weir__stream *s, struct port *port)
 		return;
 	port->open = false;
 	port->armed = 0;
-	s->io->close(s, port);
+	io_of(s)->close(s, port);
 }
 
 /* ---- reading ---- */
@@ -100,8 +106,8 @@ void weir__stream_eof(struct weir__stream *s)
 		s->hung = 1;
 	if (s->error)
 		weir__stream_source_end(s, s->error);
-	else if (s->hooks->on_eof)
-		s->hooks->on_eof(s);
+	else if (hooks_of(s)->on_eof)
+		hooks_of(s)->on_eof(s);
 	else
 		weir__stream_source_end(s, 0);
 }
@@ -134,8 +140,8 @@ static void source_stop(struct weir_producer *p, int why)
 	struct weir__stream *s = stream_from_source(p);
 
 	source_is_over(s, why);
-	if (s->hooks->on_stopped && !s->closing)
-		s->hooks->on_stopped(s, why);
+	if (hooks_of(s)->on_stopped && !s->closing)
+		hooks_of(s)->on_stopped(s, why);
 	/* Nobody reads a pipe any more: let its writer know. */
 	if (rd(s) != wr(s))
 		close_port(s, rd(s));
@@ -158,7 +164,7 @@ static const struct weir_producer_ops source_ops = {
 int weir__stream_learn(struct weir__stream *s, int error)
 {
 	if (s->is_socket && error && error != -EPIPE)
-		s->error = error;
+		s->error = (int16_t)error;
 	return error;
 }
 
@@ -177,8 +183,8 @@ static void sink_finish(struct weir__stream *s)
 	}
 	if (wr(s) != rd(s))
 		close_port(s, wr(s));
-	if (rc == 0 && s->hooks->on_finished)
-		s->hooks->on_finished(s);
+	if (rc == 0 && hooks_of(s)->on_finished)
+		hooks_of(s)->on_finished(s);
 	else
 		weir_valve_done(&s->valve, rc);
 	watch_all(s);
@@ -192,8 +198,8 @@ void weir__stream_sink_end(struct weir_valve *v, int why)
 		sink_finish(s);
 		return;
 	}
-	if (s->hooks->on_failed)
-		s->hooks->on_failed(s, why);
+	if (hooks_of(s)->on_failed)
+		hooks_of(s)->on_failed(s, why);
 	if (s->resets && wr(s)->open && !(why == WEIR_ECLOSED && v->in == 0))
 		weir__stream_abort(s);
 	close_port(s, wr(s));
@@ -226,8 +232,9 @@ static void close_now(struct weir__stream *s)
 /* The peer has ended, or has not in time. */
 void weir__stream_part(struct weir__stream *s)
 {
-	struct parting *p = s->owner;
+	struct parting *p = (struct parting *)s->owner;
 
+	s->owner = NULL;
 	weir_timer_cancel(&loop_of(s)->ctx, &p->timer);
 	free(p);
 	close_now(s);
@@ -235,7 +242,7 @@ void weir__stream_part(struct weir__stream *s)
 
 static void run_parting(struct weir_timer *timer)
 {
-	weir__stream_part(((struct parting *)timer)->stream);
+	weir__stream_part(((struct parting *)((char *)timer - offsetof(struct parting, timer)))->stream);
 }
 
 /* Wait for the peer's end; without memory for that, don't. */
@@ -246,9 +253,10 @@ static bool begin_parting(struct weir__stream *s)
 
 	if (!p)
 		return false;
+	p->owner.hooks = &no_hooks;
 	p->stream = s;
 	p->timer.run = run_parting;
-	s->owner = p;
+	s->owner = &p->owner;
 	s->lingering = true;
 	weir_timer_set(ctx, &p->timer, weir_context_now(ctx) + LINGER_NS);
 	watch(s, rd(s));
@@ -262,9 +270,9 @@ void weir__stream_close(struct weir_transport *t)
 	bool linger = s->resets && rd(s) && rd(s) == wr(s) && rd(s)->open && !s->drained &&
 		      s->valve.life == WEIR_ENDED && s->valve.why == 0;
 
-	if (s->hooks->on_close)
-		s->hooks->on_close(s);
-	s->hooks = &no_hooks;
+	if (hooks_of(s)->on_close)
+		hooks_of(s)->on_close(s);
+	s->owner = NULL;
 	weir_valve_fini(&s->valve);
 	s->closing = true;
 	if (linger && begin_parting(s))
@@ -299,7 +307,7 @@ static int open_port(struct weir__stream *s, struct port *port, intptr_t end, st
 
 	*port = with;
 	weir__stream_set_end(s, port, end);
-	rc = s->io->open(s, port);
+	rc = io_of(s)->open(s, port);
 	port->open = rc == 0;
 	return rc;
 }
@@ -334,17 +342,17 @@ int weir__stream_create(struct weir_loop *loop, const struct weir__stream_config
 				 ? 1
 				 : 2;
 	const struct weir__stream_io *io = weir__stream_io_for(loop, config);
-	struct weir__stream *s = calloc(1, io->size(ports));
+	struct weir__stream *s =
+		calloc(1, sizeof(*s) + ports * (sizeof(struct port) + io->size));
 	int rc;
 
 	if (!s)
 		return -ENOMEM;
 	weir_transport_init(&s->base, config->ops ? config->ops : &stream_ops);
-	weir_valve_init(&s->valve, io->sink_ops, &loop->ctx);
+	weir_valve_init(&s->valve, &io->sink_ops, &loop->ctx);
 	weir_producer_init(&s->source, &source_ops, WEIR_PUSH);
-	s->hooks = config->hooks ? config->hooks : &no_hooks;
 	s->owner = config->owner;
-	s->io = io;
+	s->has_two = ports == 2;
 	s->read_size = WEIR__STREAM_READ_MIN;
 	s->is_socket = config->is_socket;
 	s->resets = config->resets;

@@ -42,6 +42,11 @@ struct weir__stream_hooks {
 	void (*on_close)(struct weir__stream *s);
 };
 
+/* Embedded by an owner. */
+struct weir__stream_owner {
+	const struct weir__stream_hooks *hooks;
+};
+
 #define WEIR__NO_END ((intptr_t)-1)
 
 struct weir__stream_config {
@@ -51,8 +56,7 @@ struct weir__stream_config {
 	bool resets;          /* a failed sink resets the connection (TCP) */
 	bool keep_in, keep_out; /* do not close the end: it is not ours */
 	bool nonblocking;     /* the descriptors are so already */
-	const struct weir__stream_hooks *hooks;
-	void *owner;          /* for the hooks */
+	struct weir__stream_owner *owner; /* NULL without hooks */
 };
 
 /*
@@ -70,7 +74,7 @@ struct weir_transport *weir__stream_transport(struct weir__stream *s);
 
 /* The descriptor that is read, or else the one that is written; -1 once it is closed. */
 int weir__stream_fd(const struct weir_transport *t);
-void *weir__stream_owner(const struct weir__stream *s);
+struct weir__stream_owner *weir__stream_owner(const struct weir__stream *s);
 
 /* End the source, from an on_eof hook or after it. */
 void weir__stream_source_end(struct weir__stream *s, int why);

@@ -255,14 +255,6 @@ int64_t weir__stream_carry(struct weir_valve *v, struct weir_carry *carry)
 	return n;
 }
 
-const struct weir_valve_ops weir__stream_sink_ops = {
-	.name = "stream",
-	.drain = weir__stream_drain,
-	.end = weir__stream_sink_end,
-	.carries = weir__stream_carries,
-	.carry = weir__stream_carry,
-};
-
 /* ---- events ---- */
 
 int weir__stream_wanted(const struct weir__stream *s, const struct port *port)

@@ -6,7 +6,7 @@
 
 static uv_poll_t *poll_of(const struct weir__stream *s, const struct port *port)
 {
-	uv_poll_t *polls = (uv_poll_t *)(s + 1);
+	uv_poll_t *polls = engine_of(s);
 
 	return &polls[port - s->ports];
 }
@@ -15,7 +15,7 @@ static void on_poll(uv_poll_t *handle, int status, int events)
 {
 	struct weir__stream *s = handle->data;
 
-	weir__stream_event(s, &s->ports[handle - (uv_poll_t *)(s + 1)], events, status < 0);
+	weir__stream_event(s, &s->ports[handle - (uv_poll_t *)engine_of(s)], events, status < 0);
 }
 
 static void poll_watch(struct weir__stream *s, struct port *port)
@@ -29,11 +29,6 @@ static void poll_watch(struct weir__stream *s, struct port *port)
 		uv_poll_start(poll_of(s, port), events, on_poll);
 	else
 		uv_poll_stop(poll_of(s, port));
-}
-
-static size_t poll_size(unsigned ports)
-{
-	return sizeof(struct weir__stream) + ports * sizeof(uv_poll_t);
 }
 
 static int poll_open(struct weir__stream *s, struct port *port)
@@ -61,9 +56,15 @@ static void poll_close(struct weir__stream *s, struct port *port)
 }
 
 const struct weir__stream_io weir__stream_poll = {
-	.size = poll_size,
+	.sink_ops = {
+		.name = "stream",
+		.drain = weir__stream_drain,
+		.end = weir__stream_sink_end,
+		.carries = weir__stream_carries,
+		.carry = weir__stream_carry,
+	},
+	.size = sizeof(uv_poll_t),
 	.open = poll_open,
 	.watch = poll_watch,
 	.close = poll_close,
-	.sink_ops = &weir__stream_sink_ops,
 };

@@ -36,18 +36,16 @@ struct weir__stream {
 	struct weir_transport base;
 	struct weir_valve valve;
 	struct weir_producer source;
-	const struct weir__stream_io *io;
-	const struct weir__stream_hooks *hooks;
-	void *owner; /* of the hooks; once they are gone, a struct parting or NULL */
+	struct weir__stream_owner *owner; /* or NULL */
 	uint32_t read_size;   /* bytes to ask for; grows while reads fill it */
-	int error;            /* of the socket, learnt elsewhere than in read; negative */
 	int end_why;          /* of the source, once it has ended */
-	uint8_t handles;      /* of the engine's, not yet closed */
-	uint8_t hung;         /* how often a hang-up was told; see weir__stream_wanted() */
+	int16_t error;        /* of the socket, learnt elsewhere than in read; negative */
 	int8_t rd_at, wr_at;  /* in `ports`; -1 without one; equal for a socket */
-	struct port ports[2];
 	uint8_t unasked;      /* reads until the descriptor is offered again */
 	uint8_t shorts;       /* short reads, one after the other */
+	uint8_t handles : 2;  /* of the engine's, not yet closed */
+	uint8_t hung : 2;     /* how often a hang-up was told; see weir__stream_wanted() */
+	bool has_two : 1;     /* ports */
 	bool is_socket : 1;
 	bool resets : 1;
 	bool paused : 1;
@@ -58,12 +56,17 @@ struct weir__stream {
 	bool lingering : 1;
 	bool corked : 1;  /* short segments wait for more */
 	bool unshut : 1;  /* it could not be ended: the peer's reset is yet to be met */
+	struct port ports[]; /* one or two, and behind them the engine's memory */
 };
 
 /* What moves the bytes. */
 struct weir__stream_io {
-	/* Of the stream with one port or two: the engine's own memory comes behind it. */
-	size_t (*size)(unsigned ports);
+	/* The valve's table, by which a stream knows its engine; `end` is
+	 * weir__stream_sink_end(). */
+	struct weir_valve_ops sink_ops;
+
+	/* Of the engine's own memory for each port. */
+	size_t size;
 
 	/* Begin to use the port's end; counts in s->handles what weir__stream_handle_closed() tells. */
 	int (*open)(struct weir__stream *s, struct port *port);
@@ -74,9 +77,6 @@ struct weir__stream_io {
 	/* Use it no more, and close the end, unless port->keep.  What has nothing under
 	 * way may count down s->handles at once. */
 	void (*close)(struct weir__stream *s, struct port *port);
-
-	/* Of the valve; `end` is weir__stream_sink_end(). */
-	const struct weir_valve_ops *sink_ops;
 };
 
 extern const struct weir__stream_io weir__stream_poll;
@@ -91,6 +91,17 @@ extern const struct weir__stream_io *const weir__stream_ring;
 static inline struct weir_loop *loop_of(const struct weir__stream *s)
 {
 	return (struct weir_loop *)((char *)s->valve.ctx - offsetof(struct weir_loop, ctx));
+}
+
+static inline const struct weir__stream_io *io_of(const struct weir__stream *s)
+{
+	return (const struct weir__stream_io *)s->valve.ops;
+}
+
+/* The engine's memory, for each port in turn. */
+static inline void *engine_of(const struct weir__stream *s)
+{
+	return (void *)(s->ports + (s->has_two ? 2 : 1));
 }
 
 static inline struct port *rd(const struct weir__stream *s)
@@ -127,7 +138,7 @@ static inline bool sink_cares(const struct weir__stream *s)
 static inline void watch(struct weir__stream *s, struct port *port)
 {
 	if (port && port->open)
-		s->io->watch(s, port);
+		io_of(s)->watch(s, port);
 }
 
 static inline void watch_all(struct weir__stream *s)
@@ -151,8 +162,7 @@ int weir__stream_wanted(const struct weir__stream *s, const struct port *port);
  * more.  Reads, writes, and watches anew. */
 void weir__stream_event(struct weir__stream *s, struct port *port, int events, bool failed);
 
-/* A sink that is written to at once: the table, and its members for another table. */
-extern const struct weir_valve_ops weir__stream_sink_ops;
+/* Of a sink that is written to at once. */
 int64_t weir__stream_drain(struct weir_valve *v, const struct weir_chunk *chunks, size_t count);
 bool weir__stream_carries(struct weir_valve *v, struct weir_carry *carry);
 int64_t weir__stream_carry(struct weir_valve *v, struct weir_carry *carry);

@@ -34,26 +34,37 @@ enum { POLL, RECEIVE, SEND, REPLAY, SETTLE = WEIR__RING_SETTLE };
 /* One for each port, behind the stream. */
 struct ring_port {
 	struct weir__ring_target target;
-	struct weir_block *lent; /* the bytes of a send that is under way */
-	int32_t sent;            /* what the last one came to; negative: an error */
+	union {
+		struct weir_block *lent; /* the bytes of a send that is under way */
+		int32_t sent;            /* what the last one came to; negative: an error */
+	};
 	uint16_t first, last;    /* buffers that are not yet wanted; WEIR__RING_NONE */
-	uint16_t begun;          /* bytes of the first that have been */
-	uint8_t index;           /* of the port */
-	uint8_t under_way;       /* set of operations */
-	uint8_t full;            /* buffers that came full, one after the other */
-	uint8_t shorts;          /* writes, one after the other */
+	uint16_t begun : 12;     /* bytes of the first that have been */
 	bool goes_on : 1;        /* the poll that is under way */
 	bool refused : 1;        /* the last send would have had to wait */
+	bool is_second : 1;      /* of the stream's ports, */
+	bool of_two : 1;         /* which has two */
+	uint8_t under_way;       /* set of operations */
+	uint8_t full : 3;        /* buffers that came full, one after the other */
+	uint8_t shorts : 4;      /* writes, one after the other */
 };
 
 static struct ring_port *of(const struct weir__stream *s, const struct port *port)
 {
-	return (struct ring_port *)(s + 1) + (port - s->ports);
+	return (struct ring_port *)engine_of(s) + (port - s->ports);
 }
 
 static struct weir__stream *stream_of(const struct ring_port *rp)
 {
-	return (struct weir__stream *)(uintptr_t)(rp - rp->index) - 1;
+	const struct ring_port *first = rp - rp->is_second;
+	const struct port *ports = (const struct port *)first - (rp->of_two ? 2 : 1);
+
+	return (struct weir__stream *)((uintptr_t)ports - offsetof(struct weir__stream, ports));
+}
+
+static struct port *port_of(struct weir__stream *s, const struct ring_port *rp)
+{
+	return &s->ports[rp->is_second];
 }
 
 static struct weir__ring *ring_of(const struct weir__stream *s)
@@ -122,7 +133,7 @@ static void ask(struct weir__stream *s, struct ring_port *rp, unsigned op)
 		return;
 	rp->under_way |= 1u << op;
 	if (op == RECEIVE)
-		weir__ring_receive(ring_of(s), &rp->target, op, s->ports[rp->index].fd);
+		weir__ring_receive(ring_of(s), &rp->target, op, port_of(s, rp)->fd);
 	else if (op == SETTLE)
 		weir__ring_settle(ring_of(s), &rp->target);
 	else
@@ -241,9 +252,9 @@ static void on_message(struct weir__stream *s, struct ring_port *rp, size_t len,
 		rp->full = s->shorts = 0;
 	if (rp->first == WEIR__RING_NONE)
 		n = deliver(s, weir__ring_buffer(ring, id), len);
-	if (n < len && s->ports[rp->index].open)
+	if (n < len && port_of(s, rp)->open)
 		end_receive(s, rp);
-	if (n == len || is_unwanted(s) || !s->ports[rp->index].open) {
+	if (n == len || is_unwanted(s) || !port_of(s, rp)->open) {
 		weir__ring_return(ring, id);
 		return;
 	}
@@ -285,7 +296,7 @@ static void on_received(struct weir__stream *s, struct ring_port *rp, int res, u
 /* Ask for what is wanted now. */
 static void settle(struct weir__stream *s, struct ring_port *rp)
 {
-	struct port *port = &s->ports[rp->index];
+	struct port *port = port_of(s, rp);
 	int events = weir__stream_wanted(s, port);
 
 	if (events & UV_READABLE)
@@ -376,13 +387,13 @@ static void on_done(struct weir__ring_target *t, unsigned op, int res, bool more
 {
 	struct ring_port *rp = (struct ring_port *)t;
 	struct weir__stream *s = stream_of(rp);
-	struct port *port = &s->ports[rp->index];
+	struct port *port = port_of(s, rp);
 
 	if (!more)
 		rp->under_way &= (uint8_t)~(1u << op);
 	if (op == SEND) {
 		weir_block_unref(rp->lent);
-		rp->lent = NULL;
+		rp->sent = 0;
 	}
 	if (!port->open) {
 		weir__ring_return(ring_of(s), id);
@@ -408,11 +419,6 @@ static void on_done(struct weir__ring_target *t, unsigned op, int res, bool more
 
 /* ---- an engine ---- */
 
-static size_t ring_size(unsigned ports)
-{
-	return sizeof(struct weir__stream) + ports * sizeof(struct ring_port);
-}
-
 static int set_nonblocking(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
@@ -430,7 +436,8 @@ static int ring_open(struct weir__stream *s, struct port *port)
 	if (rc < 0)
 		return rc;
 	rp->target.done = on_done;
-	rp->index = (uint8_t)(port - s->ports);
+	rp->is_second = port != s->ports;
+	rp->of_two = s->has_two;
 	rp->first = rp->last = WEIR__RING_NONE;
 	s->handles++;
 	return 0;
@@ -451,20 +458,18 @@ static void ring_close(struct weir__stream *s, struct port *port)
 		s->handles--;
 }
 
-static const struct weir_valve_ops sink_ops = {
-	.name = "stream",
-	.drain = ring_drain,
-	.end = weir__stream_sink_end,
-	.carries = weir__stream_carries,
-	.carry = weir__stream_carry,
-};
-
 static const struct weir__stream_io ring_io = {
-	.size = ring_size,
+	.sink_ops = {
+		.name = "stream",
+		.drain = ring_drain,
+		.end = weir__stream_sink_end,
+		.carries = weir__stream_carries,
+		.carry = weir__stream_carry,
+	},
+	.size = sizeof(struct ring_port),
 	.open = ring_open,
 	.watch = ring_watch,
 	.close = ring_close,
-	.sink_ops = &sink_ops,
 };
 
 const struct weir__stream_io *const weir__stream_ring = &ring_io;

@@ -69,7 +69,8 @@ void weir__stream_hung(struct weir__stream *s, struct port *port)
 
 	if (port != wr(s) || !sink_cares(s))
 		return;
-	s->hung++;
+	if (s->hung < 2)
+		s->hung++;
 	if (s->is_socket)
 		error = weir__stream_learn(s, socket_error(port->fd));
 	if (error || !s->is_socket || s->hung > 1)
