@@ -20,29 +20,40 @@ struct weir_join {
 	struct weir_producer back;  /* what the sink pauses */
 	struct weir_context *ctx;
 	struct weir_consumer *sink;
-	struct weir_end_watch sink_end;
+	union { /* by `end` */
+		struct weir_end_watch sink_end; /* running */
+		struct weir_task done;          /* else */
+	};
 	void (*on_done)(struct weir_join *join, const struct weir_outcome *outcome, void *arg);
 	void *arg;
 	struct weir__join_time *time; /* NULL without limits */
-	struct weir_task done;
 	uint64_t in;
-	uint64_t sink_base; /* what the sink had accepted before us */
-	uint64_t started, ended;
-	uint64_t paused_at, pauses;
+	union { /* by `end` */
+		uint64_t sink_base; /* running: what the sink had accepted before us */
+		uint64_t out;       /* else: what it has handed on */
+	};
+	uint64_t started;
+	union {
+		uint64_t paused_at; /* while `paused` */
+		uint64_t ended;     /* once there is an outcome, and nothing is paused */
+	};
+	uint64_t pauses;
 	uint64_t held_ns[WEIR_CAUSES];
 	uint64_t seen_at, seen_out; /* by the last weir_join_progress() */
-	struct weir_outcome outcome;
-	enum weir_end verdict; /* what the outcome will be, once the sink has ended */
-	int cause;
-	uint64_t carried;             /* bytes that did not go by copying */
+	uint64_t carried;           /* bytes that did not go by copying */
 	const char *copy_who, *copy_why;
-	uint8_t path, paths;          /* enum weir_path, enum weir_paths */
-	enum weir_cause held_by;
-	bool sink_paused, user_paused, paused;
-	bool keep_open;
-	bool source_done; /* finished, failed or stopped */
-	bool has_nothing; /* the pull source said so, and has not woken us */
-	bool asked;       /* the pull source was, and has given nothing since; for `time` */
+	int cause;             /* of the verdict, then of the outcome */
+	uint8_t verdict;       /* enum weir_end: the outcome's, once the sink has ended */
+	uint8_t end;           /* enum weir_end: the outcome's */
+	uint8_t path, paths;   /* enum weir_path, enum weir_paths */
+	uint8_t held_by;       /* enum weir_cause */
+	bool user_paused;
+	bool source_done;      /* finished, failed or stopped */
+	bool has_nothing;      /* the pull source said so, and has not woken us */
+	bool sink_paused : 1, paused : 1;
+	bool keep_open : 1;
+	bool asked : 1;        /* the pull source was, and has given nothing since; for `time` */
+	bool loses : 1;        /* the sink had ended, so that what it had not handed on is gone */
 };
 
 static struct weir_join *join_from_front(struct weir_consumer *c)
@@ -97,7 +108,7 @@ static void update_pause(struct weir_join *j)
 	if (paused) {
 		j->paused = true;
 		j->pauses++;
-		j->held_by = cause_of(j);
+		j->held_by = (uint8_t)cause_of(j);
 		j->paused_at = weir_context_now(j->ctx);
 		if (source && j->back.mode == WEIR_PUSH)
 			source->ops->pause(source);
@@ -164,38 +175,37 @@ static uint64_t delivered(const struct weir_join *j, const struct weir_consumer_
 	return s->out > j->sink_base ? s->out - j->sink_base : 0;
 }
 
+static void run_done(struct weir_task *task)
+{
+	struct weir_join *j = (struct weir_join *)((char *)task - offsetof(struct weir_join, done));
+	struct weir_outcome outcome;
+
+	weir_join_outcome(j, &outcome);
+	j->on_done(j, &outcome, j->arg);
+}
+
+/* The sink is not watched any more, and the source is done. */
 static void complete(struct weir_join *j, enum weir_end end, int cause)
 {
 	struct weir_consumer_state s;
-	uint64_t out;
 
-	if (j->outcome.end != WEIR_RUNNING)
+	if (j->end != WEIR_RUNNING)
 		return;
 	weir_consumer_state(j->sink, &s);
-	out = delivered(j, &s);
+	j->out = delivered(j, &s);
 	/* A write that failed halfway has given bytes which it did not count. */
-	if (j->in < out)
-		j->in = out;
+	if (j->in < j->out)
+		j->in = j->out;
 	j->ended = weir_context_now(j->ctx);
-	j->outcome = (struct weir_outcome){
-		.end = end,
-		.cause = cause,
-		.offset = out,
-		.in = j->in,
-		.dropped = s.ended ? j->in - out : 0,
-	};
+	j->end = (uint8_t)end;
+	j->cause = cause;
+	j->loses = s.ended;
+	j->done = (struct weir_task){.run = run_done};
 	if (j->time)
 		weir__join_time_ends(j->time);
 	if (j->on_done)
 		weir_task_queue(j->ctx, &j->done);
 	weir_consumer_ended(&j->front, end == WEIR_FINISHED ? 0 : cause);
-}
-
-static void run_done(struct weir_task *task)
-{
-	struct weir_join *j = (struct weir_join *)((char *)task - offsetof(struct weir_join, done));
-
-	j->on_done(j, &j->outcome, j->arg);
 }
 
 static void back_stop(struct weir_producer *p, int why)
@@ -209,7 +219,7 @@ static void on_sink_end(void *arg, int why)
 
 	stop_source(j, why < 0 ? why : WEIR_ECLOSED);
 	if (j->verdict != WEIR_RUNNING && (why == 0 || j->verdict != WEIR_FINISHED))
-		complete(j, j->verdict, j->cause);
+		complete(j, (enum weir_end)j->verdict, j->cause);
 	else
 		complete(j, WEIR_SINK_FAILED, why < 0 ? why : WEIR_ECLOSED);
 }
@@ -237,7 +247,7 @@ static void front_fail(struct weir_consumer *c, int why)
 
 	assert(why < 0);
 	/* Behind a finish, too, while the sink is not through with that. */
-	if (j->outcome.end != WEIR_RUNNING || (j->source_done && j->verdict != WEIR_FINISHED))
+	if (j->end != WEIR_RUNNING || (j->source_done && j->verdict != WEIR_FINISHED))
 		return;
 	j->verdict = WEIR_SOURCE_FAILED;
 	j->cause = why;
@@ -250,7 +260,7 @@ static void front_fail(struct weir_consumer *c, int why)
 void weir_join_stop(struct weir_join *j, int why)
 {
 	assert(why < 0);
-	if (j->outcome.end != WEIR_RUNNING)
+	if (j->end != WEIR_RUNNING)
 		return;
 	j->verdict = WEIR_STOPPED;
 	j->cause = why;
@@ -340,7 +350,7 @@ static int64_t front_carry(struct weir_consumer *c, struct weir_carry *carry)
 	else
 		n = weir_consumer_carry(j->sink, carry);
 	if (n > 0) {
-		j->path = carry->path;
+		j->path = (uint8_t)carry->path;
 		j->carried += (uint64_t)n;
 		passed(j, (size_t)n, 0);
 	}
@@ -433,6 +443,16 @@ static int set_options(struct weir_join *j, struct weir_context *ctx,
 	return weir__join_time_create(j, ctx, options, &j->time);
 }
 
+static void release(struct weir_join *j)
+{
+	if (j->end == WEIR_RUNNING)
+		weir_consumer_unwatch_end(j->sink, &j->sink_end);
+	else
+		weir_task_cancel(&j->done);
+	weir__join_time_destroy(j->time);
+	free(j);
+}
+
 int weir_join_create(struct weir_context *ctx, struct weir_producer *source,
 		     struct weir_consumer *sink, const struct weir_join_options *options,
 		     struct weir_join **out)
@@ -457,7 +477,6 @@ int weir_join_create(struct weir_context *ctx, struct weir_producer *source,
 	j->ctx = ctx;
 	j->sink = sink;
 	j->sink_base = s.in;
-	j->done.run = run_done;
 	j->started = j->seen_at = weir_context_now(ctx);
 
 	/* The source first: the sink may ask it for bytes, or pause it, at once.  It may
@@ -471,10 +490,7 @@ int weir_join_create(struct weir_context *ctx, struct weir_producer *source,
 		rc = weir_consumer_register(sink, &j->back, j->back.mode);
 	if (rc < 0) {
 		stop_source(j, rc);
-		weir_consumer_unwatch_end(sink, &j->sink_end);
-		weir_task_cancel(&j->done);
-		weir__join_time_destroy(j->time);
-		free(j);
+		release(j);
 		return rc;
 	}
 	*out = j;
@@ -493,19 +509,25 @@ void weir_join_resume(struct weir_join *j)
 	update_pause(j);
 }
 
+/* What the source gave and nobody got; 0 without an outcome. */
+static uint64_t dropped(const struct weir_join *j)
+{
+	return j->loses ? j->in - j->out : 0;
+}
+
 void weir__join_look(const struct weir_join *j, struct weir_progress *out)
 {
-	bool over = j->outcome.end != WEIR_RUNNING;
+	bool over = j->end != WEIR_RUNNING;
 	uint64_t now = over ? j->ended : weir_context_now(j->ctx);
 	struct weir_consumer_state s = {0};
 
 	*out = (struct weir_progress){
 		.in = j->in,
-		.out = j->outcome.offset,
-		.dropped = j->outcome.dropped,
+		.out = j->out,
+		.dropped = dropped(j),
 		.elapsed_ns = now - j->started,
 		.paused = j->paused,
-		.cause = j->held_by,
+		.cause = (enum weir_cause)j->held_by,
 		.pauses = j->pauses,
 	};
 	if (!over) {
@@ -550,21 +572,17 @@ void weir_join_path(const struct weir_join *j, struct weir_path_state *out)
 	};
 }
 
-const char *weir_path_name(enum weir_path path)
-{
-	static const char *const names[] = {
-		[WEIR_PATH_COPY] = "copy",
-		[WEIR_PATH_SPLICE] = "splice",
-		[WEIR_PATH_SENDFILE] = "sendfile",
-		[WEIR_PATH_COPY_RANGE] = "copy_file_range",
-	};
-
-	return names[path];
-}
-
 void weir_join_outcome(const struct weir_join *j, struct weir_outcome *out)
 {
-	*out = j->outcome;
+	bool over = j->end != WEIR_RUNNING;
+
+	*out = (struct weir_outcome){
+		.end = (enum weir_end)j->end,
+		.cause = over ? j->cause : 0,
+		.offset = over ? j->out : 0,
+		.in = over ? j->in : 0,
+		.dropped = dropped(j),
+	};
 }
 
 void weir_join_destroy(struct weir_join *j)
@@ -573,32 +591,5 @@ void weir_join_destroy(struct weir_join *j)
 		return;
 	j->on_done = NULL;
 	weir_join_stop(j, WEIR_ESTOPPED);
-	if (j->outcome.end == WEIR_RUNNING) /* the sink is in a drain, and ends after it */
-		weir_consumer_unwatch_end(j->sink, &j->sink_end);
-	weir_task_cancel(&j->done);
-	weir__join_time_destroy(j->time);
-	free(j);
-}
-
-const char *weir_end_name(enum weir_end end)
-{
-	static const char *const names[] = {
-		[WEIR_RUNNING] = "running",	      [WEIR_FINISHED] = "finished",
-		[WEIR_SOURCE_FAILED] = "source failed", [WEIR_SINK_FAILED] = "sink failed",
-		[WEIR_STOPPED] = "stopped",
-	};
-
-	return names[end];
-}
-
-const char *weir_cause_name(enum weir_cause cause)
-{
-	static const char *const names[WEIR_CAUSES] = {
-		[WEIR_CAUSE_FULL] = "full",
-		[WEIR_CAUSE_BUDGET] = "budget",
-		[WEIR_CAUSE_RATE] = "rate",
-		[WEIR_CAUSE_USER] = "user",
-	};
-
-	return names[cause];
+	release(j); /* without an outcome the sink is in a drain, and ends after it */
 }
