@@ -77,7 +77,7 @@ static int start_copy(struct job *job)
 	job->start_side = 1;
 	rc = job_limit(job, 0, end, &front);
 	if (rc == 0)
-		rc = digests_begin(&job->digests[0], app->o, &front);
+		rc = digests_create(&job->digests[0], app->o, &front);
 	if (rc < 0)
 		return rc;
 	return weir_join_create(app->ctx, weir_transport_source(job->side[0]), front, &options,
@@ -95,7 +95,7 @@ static void stop_copy(struct job *job, int why)
 static void fini_copy(struct job *job)
 {
 	weir_join_destroy(job->join[0]);
-	digests_fini(&job->digests[0]);
+	digests_destroy(job->digests[0]);
 	weir_tee_destroy(job->tee);
 	for (size_t i = 0; job->sink && i < sinks(job) && job->sink[i].job; i++)
 		sink_fini(&job->sink[i]);

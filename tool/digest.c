@@ -14,16 +14,18 @@ static void see(void *arg, const void *data, size_t len)
 		weir_hash_add(d->each[i].hash, data, len);
 }
 
-int digests_begin(struct digests *d, const struct options *o, struct weir_consumer **front)
+int digests_create(struct digests **out, const struct options *o, struct weir_consumer **front)
 {
+	struct digests *d;
 	int rc = 0;
 
-	d->o = o;
 	if (o->hashes == 0)
 		return 0;
-	d->each = calloc(o->hashes, sizeof(*d->each));
-	if (!d->each)
+	d = calloc(1, sizeof(*d) + o->hashes * sizeof(d->each[0]));
+	if (!d)
 		return -ENOMEM;
+	*out = d;
+	d->o = o;
 	for (size_t i = 0; i < o->hashes && rc == 0; i++)
 		rc = weir_hash_create(o->hash[i], &d->each[i].hash);
 	if (rc == 0)
@@ -46,10 +48,12 @@ int digests_finish(struct digests *d, size_t *which)
 	return 0;
 }
 
-void digests_fini(struct digests *d)
+void digests_destroy(struct digests *d)
 {
+	if (!d)
+		return;
 	weir_tap_destroy(d->tap);
-	for (size_t i = 0; d->each && i < d->o->hashes; i++)
+	for (size_t i = 0; i < d->o->hashes; i++)
 		weir_hash_destroy(d->each[i].hash);
-	free(d->each);
+	free(d);
 }

@@ -13,22 +13,22 @@ struct digest {
 
 struct digests {
 	const struct options *o;
-	struct digest *each; /* as o->hash; NULL without --hash */
 	struct weir_tap *tap;
+	struct digest each[]; /* as o->hash */
 };
 
 /*
  * Have the bytes that go to `*front` seen, from now on, and set `*front` to what is to be
- * used in its place; without --hash nothing changes.  `d` is all zero.
+ * used in its place; without --hash nothing changes, and `*d`, which is NULL, stays so.
  *
- * Returns  0, or a negative code; digests_fini() is due in any case.
+ * Returns  0, or a negative code; digests_destroy() is due in any case.
  */
-int digests_begin(struct digests *d, const struct options *o, struct weir_consumer **front);
+int digests_create(struct digests **d, const struct options *o, struct weir_consumer **front);
 
 /* The stream is whole.  Returns 0, or the negative code with which o->hash[*which] failed. */
 int digests_finish(struct digests *d, size_t *which);
 
-/* Before the consumer that was behind is released. */
-void digests_fini(struct digests *d);
+/* Before the consumer that was behind is released.  NULL is allowed. */
+void digests_destroy(struct digests *d);
 
 #endif

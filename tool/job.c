@@ -26,9 +26,10 @@ const char *job_side_name(const struct job_kind *kind, int side)
 static void run_done(struct weir_task *task)
 {
 	struct job *job = (struct job *)((char *)task - offsetof(struct job, done));
+	struct result r;
 
-	job_judge(job);
-	job->on_done(job, job->arg);
+	job_judge(job, &r);
+	job->on_done(job, &r, job->arg);
 }
 
 void job_ended(struct job *job)
@@ -192,18 +193,14 @@ static void open_next(struct job *job)
 }
 
 struct job *job_create(struct app *app, struct weir_transport *peer,
-		       void (*on_done)(struct job *job, void *arg), void *arg)
+		       void (*on_done)(struct job *job, const struct result *r, void *arg),
+		       void *arg)
 {
-	struct job *job = calloc(1, sizeof(*job));
+	struct job *job = calloc(1, sizeof(*job) + app->o->ends * sizeof(job->side[0]));
 
 	if (!job)
 		return NULL;
 	job->sides = app->o->ends;
-	job->side = calloc(job->sides, sizeof(struct weir_transport *));
-	if (!job->side) {
-		free(job);
-		return NULL;
-	}
 	job->start_side = 1;
 	job->app = app;
 	job->kind = job_kind_of(app->o);
@@ -247,7 +244,6 @@ void job_destroy(struct job *job)
 	weir_throttle_destroy(job->throttle[1]);
 	for (size_t i = 0; i < job->sides; i++)
 		weir_transport_close(job->side[i]);
-	free(job->side);
 	free(job);
 }
 

@@ -37,35 +37,35 @@ extern const struct job_kind relay_kind;
 struct job {
 	struct app *app;
 	const struct job_kind *kind;
-	struct weir_transport **side; /* as the options' endpoints; NULL until opened */
-	size_t sides;
 	struct weir_opening *opening;
 	size_t opening_side;      /* `sides` once all are open */
-	bool started, ended;
 	/* Of each direction; 0: left to right, source to sinks. */
 	struct weir_join *join[2];         /* the relay's, if there is one */
 	struct weir_throttle *throttle[2]; /* between join and sink; NULL without a rate */
-	struct digests digests[2];         /* of what the join passes on */
+	struct digests *digests[2];        /* of what the join passes on; NULL without --hash */
 	struct weir_relay *relay; /* relay's */
 	struct weir_tee *tee;     /* copy's: with several sinks, or a policy */
 	struct sink *sink;        /* copy's: `sides` - 1 of them, once started */
 	struct sink_result *sink_result;
-	bool copied;              /* copy's: the join has its outcome */
 	struct weir_task done;
+	bool started, ended;
 	bool stopped;             /* on request, before it had started */
+	bool copied;              /* copy's: the join has its outcome */
 	int start_side;           /* whose part of the start is at work */
 	int fail_side, fail_rc;   /* of an opening, or the start */
 	const char *fail_what;    /* what could not be had, or NULL for the endpoint */
-	struct result result;
-	void (*on_done)(struct job *job, void *arg);
+	void (*on_done)(struct job *job, const struct result *r, void *arg);
 	void *arg;
+	size_t sides;
+	struct weir_transport *side[]; /* as the options' endpoints; NULL until opened */
 };
 
 /* Make a job and begin it; `peer` is what was opened already on the side that listens,
  * and is the job's to close, or NULL.  `on_done` is called once, from the loop.
  * Returns  the job, or NULL without memory; then the caller still has `peer`. */
 struct job *job_create(struct app *app, struct weir_transport *peer,
-		       void (*on_done)(struct job *job, void *arg), void *arg);
+		       void (*on_done)(struct job *job, const struct result *r, void *arg),
+		       void *arg);
 
 /* Close all and release it; from inside on_done, or after.  NULL is allowed. */
 void job_destroy(struct job *job);
@@ -97,8 +97,8 @@ void copy_sink_over(struct job *job);
 /* The name of the sink that everybody has waited for since the last call, or NULL. */
 const char *job_holder(struct job *job);
 
-/* Fill job->result. */
-void job_judge(struct job *job);
+/* Fill *r. */
+void job_judge(struct job *job, struct result *r);
 
 /* The result of a run that ended because `side` could not be opened; `what` of it, or NULL
  * for the endpoint. */

@@ -143,9 +143,9 @@ static bool second_is_first(const struct result *r)
  * failure, as long as it got all that was given for it.  Else nothing that answers
  * without asking, like date(1), could be relayed.
  */
-static void forgive_command(struct job *job, int way)
+static void forgive_command(const struct job *job, struct result *r, int way)
 {
-	struct weir_outcome *o = &job->result.outcome[way];
+	struct weir_outcome *o = &r->outcome[way];
 	int side = 1 - way, status, signum;
 
 	if (job->kind->ways == 2 && o->end == WEIR_SINK_FAILED && o->cause == -EPIPE &&
@@ -156,14 +156,13 @@ static void forgive_command(struct job *job, int way)
 	}
 }
 
-static void judge_ways(struct job *job)
+static void judge_ways(struct job *job, struct result *r)
 {
-	struct result *r = &job->result;
 	int failed = -1;
 
 	for (int i = job->kind->ways - 1; i >= 0; i--) {
 		weir_join_outcome(job->join[i], &r->outcome[i]);
-		forgive_command(job, i);
+		forgive_command(job, r, i);
 		weir_join_progress(job->join[i], &r->progress[i]);
 		weir_join_path(job->join[i], &r->path[i]);
 		if (r->progress[i].elapsed_ns > r->elapsed_ns)
@@ -182,9 +181,8 @@ static void judge_ways(struct job *job)
 
 /* Of a copy: what became of each sink.  The source and we ourselves come first; else the
  * first of the sinks that failed is the reason. */
-static void judge_sinks(struct job *job)
+static void judge_sinks(struct job *job, struct result *r)
 {
-	struct result *r = &job->result;
 	bool sink_failed = false;
 	uint64_t longest = 0;
 
@@ -215,7 +213,7 @@ static const struct digests *take_digests(struct result *r, struct digests *d, b
 	size_t which;
 	int rc;
 
-	if (!whole || d->o->hashes == 0)
+	if (!whole || !d)
 		return NULL;
 	rc = digests_finish(d, &which);
 	if (rc == 0)
@@ -225,39 +223,34 @@ static const struct digests *take_digests(struct result *r, struct digests *d, b
 	return NULL;
 }
 
-static void judge_digests(struct job *job)
+static void judge_digests(struct job *job, struct result *r)
 {
-	struct result *r = &job->result;
-
 	for (int i = 0; i < job->kind->ways; i++)
-		r->digests[i] = take_digests(r, &job->digests[i],
+		r->digests[i] = take_digests(r, job->digests[i],
 					     r->outcome[i].end == WEIR_FINISHED);
 	for (size_t i = 0; job->tee && i + 1 < job->sides; i++)
-		r->sinks[i].digests = take_digests(r, &job->sink[i].digests,
+		r->sinks[i].digests = take_digests(r, job->sink[i].digests,
 						   r->sinks[i].end == WEIR_FINISHED);
 }
 
-static void judge_started(struct job *job)
+static void judge_started(struct job *job, struct result *r)
 {
-	struct result *r = &job->result;
-
-	judge_ways(job);
+	judge_ways(job, r);
 	if (job->sink) {
 		r->sinks = job->sink_result;
-		judge_sinks(job);
+		judge_sinks(job, r);
 	}
 	/* What one sink is told to have got is what the copy has delivered. */
 	if (job->sink && !job->tee && r->outcome[0].end == WEIR_FINISHED) {
 		r->outcome[0].end = r->sinks->end;
 		r->outcome[0].cause = r->sinks->cause;
 	}
-	judge_digests(job);
+	judge_digests(job, r);
 }
 
 /* One that had been opened, and died before all the others were. */
-static void judge_dead(struct job *job)
+static void judge_dead(struct job *job, struct result *r)
 {
-	struct result *r = &job->result;
 	const struct weir_transport *t = job->side[r->side];
 
 	if (!t || job->fail_what)
@@ -266,13 +259,11 @@ static void judge_dead(struct job *job)
 	explain_cause(r->text, job->app, r->side, r->cause, t);
 }
 
-void job_judge(struct job *job)
+void job_judge(struct job *job, struct result *r)
 {
-	struct result *r = &job->result;
-
 	if (job->fail_rc < 0) {
 		result_not_opened(r, job->app, job->fail_side, job->fail_rc, job->fail_what);
-		judge_dead(job);
+		judge_dead(job, r);
 		return;
 	}
 	*r = (struct result){.kind = job->kind, .started = job->started};
@@ -281,7 +272,7 @@ void job_judge(struct job *job)
 		r->cause = WEIR_ESTOPPED;
 		r->side = -1;
 	} else {
-		judge_started(job);
+		judge_started(job, r);
 	}
 	if (r->end != WEIR_FINISHED)
 		explain_cause(r->text, job->app, r->side, r->cause,

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A run that serves every peer who comes, until it is told to stop. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "job.h"
 #include "progress.h"
@@ -15,7 +14,6 @@ struct peer {
 	struct many *many;
 	struct peer *next, *prev;
 	struct job *job;
-	char *name;
 };
 
 struct many {
@@ -63,17 +61,17 @@ static void count_result(struct many *m, const struct result *r)
 		m->app->counts.cut++;
 }
 
-static void on_peer_done(struct job *job, void *arg)
+static void on_peer_done(struct job *job, const struct result *r, void *arg)
 {
 	struct peer *peer = arg;
 	struct many *m = peer->many;
+	const char *name = weir_transport_name(job->side[options_listener(m->app->o)]);
 
 	/* Those whom our own end cuts are counted in one line at the end. */
-	report(m->app, &job->result, peer->name, !m->listener);
-	count_result(m, &job->result);
+	report(m->app, r, name, !m->listener);
+	count_result(m, r);
 	take_out(m, peer);
 	job_destroy(job);
-	free(peer->name);
 	free(peer);
 	if (m->listener)
 		weir_listener_start(m->listener, on_accept, m);
@@ -89,8 +87,8 @@ static void on_accept(void *arg, struct weir_transport *t)
 	if (!peer)
 		goto no_memory;
 	peer->many = m;
-	peer->name = strdup(weir_transport_name(t));
-	peer->job = peer->name ? job_create(m->app, t, on_peer_done, peer) : NULL;
+	(void)weir_transport_name(t); /* known from now on: who is gone has none */
+	peer->job = job_create(m->app, t, on_peer_done, peer);
 	if (!peer->job)
 		goto no_memory;
 	add(m, peer);
@@ -98,8 +96,6 @@ static void on_accept(void *arg, struct weir_transport *t)
 
 no_memory:
 	line_print("no memory for another peer");
-	if (peer)
-		free(peer->name);
 	free(peer);
 	weir_transport_close(t);
 }

@@ -31,7 +31,7 @@ static int start_relay(struct job *job)
 		rc = job_limit(job, 1 - i, weir_transport_sink(job->side[i]), &side[i].sink);
 		if (rc < 0)
 			return rc;
-		rc = digests_begin(&job->digests[1 - i], app->o, &side[i].sink);
+		rc = digests_create(&job->digests[1 - i], app->o, &side[i].sink);
 		if (rc < 0)
 			return rc;
 		side[i].source = weir_transport_source(job->side[i]);
@@ -52,8 +52,8 @@ static void stop_relay(struct job *job, int why)
 static void fini_relay(struct job *job)
 {
 	weir_relay_destroy(job->relay);
-	digests_fini(&job->digests[0]);
-	digests_fini(&job->digests[1]);
+	digests_destroy(job->digests[0]);
+	digests_destroy(job->digests[1]);
 }
 
 const struct job_kind relay_kind = {

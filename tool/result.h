@@ -31,7 +31,7 @@ struct sink_result {
 	const struct digests *digests; /* of what it got; NULL unless finished, with --hash */
 };
 
-/* Valid from the job's on_done until the job is destroyed. */
+/* What it points to is the job's, and may be copied: valid until the job is destroyed. */
 struct result {
 	const struct job_kind *kind;
 	bool started; /* the endpoints were joined; else what follows `text` is zero */

@@ -8,14 +8,16 @@
 struct single {
 	struct app *app;
 	struct job *job;
+	struct result result; /* once `done` */
 	bool done;
 };
 
-static void on_job_done(struct job *job, void *arg)
+static void on_job_done(struct job *job, const struct result *r, void *arg)
 {
 	struct single *s = arg;
 
 	(void)job;
+	s->result = *r;
 	s->done = true;
 	weir_loop_stop(s->app->loop);
 }
@@ -63,7 +65,7 @@ int single_run(struct app *app)
 	progress_end(&progress);
 	app->on_signal = NULL;
 	if (s.done) {
-		status = report(app, &s.job->result, NULL, false);
+		status = report(app, &s.result, NULL, false);
 	} else {
 		/* Both ends silent, with nothing that could wake us. */
 		line_print("nothing is left to wait for, and it has not ended");

@@ -160,7 +160,7 @@ int sink_add_branch(struct sink *s)
 		.arg = s,
 	};
 	struct weir_consumer *front = weir_transport_sink(transport(s));
-	int rc = digests_begin(&s->digests, o, &front);
+	int rc = digests_create(&s->digests, o, &front);
 
 	if (rc < 0)
 		return rc;
@@ -181,7 +181,7 @@ void sink_fini(struct sink *s)
 {
 	weir_timer_cancel(s->job->app->ctx, &s->grace);
 	weir_timer_cancel(s->job->app->ctx, &s->tell);
-	digests_fini(&s->digests);
+	digests_destroy(s->digests);
 	weir_join_destroy(s->drain);
 	weir_transport_close(s->drain_to);
 }

@@ -21,7 +21,7 @@ struct sink {
 	struct job *job;
 	size_t side;                /* index of its endpoint */
 	struct weir_branch *branch; /* NULL for one alone */
-	struct digests digests;     /* of what was delivered to it; of a branch only */
+	struct digests *digests;    /* of what was delivered to it; of a branch only */
 	struct weir_join *drain;    /* of what it sends back, if it can */
 	struct weir_transport *drain_to;
 	struct weir_timer grace; /* for its peer to close */
