@@ -29,8 +29,6 @@ struct weir__ring_target {
 	 *         weir__ring_return(); WEIR__RING_NONE without one
 	 */
 	void (*done)(struct weir__ring_target *t, unsigned op, int res, bool more, unsigned id);
-
-	struct weir__ring_target *next; /* the ring's: of those that are to be settled */
 };
 
 #define WEIR__RING_NONE 0xffffu
@@ -68,7 +66,8 @@ void weir__ring_accept(struct weir__ring *ring, struct weir__ring_target *t, uns
 void weir__ring_nothing(struct weir__ring *ring, struct weir__ring_target *t, unsigned op);
 
 /* Before what was asked for is submitted: what a target wants changes several times in a turn, and
- * only the last is worth asking for.  Its number is WEIR__RING_SETTLE.  Not twice at a time. */
+ * only the last is worth asking for; at once if there is no memory to wait.  Its number is
+ * WEIR__RING_SETTLE.  Not twice at a time. */
 void weir__ring_settle(struct weir__ring *ring, struct weir__ring_target *t);
 
 /* End an operation that may be under way; it completes, with -ECANCELED if this was in time. */

@@ -41,7 +41,8 @@ struct weir__ring {
 	uv_poll_t poll;
 	uv_prepare_t prepare;
 	unsigned under_way;              /* operations whose last completion is to come */
-	struct weir__ring_target *unsettled;
+	struct weir__ring_target **unsettled;
+	size_t unsettled_count, unsettled_cap;
 	uint8_t provision;               /* enum provision */
 	uint16_t count;                  /* of provided buffers */
 	struct io_uring_buf_ring *group;
@@ -137,10 +138,29 @@ void weir__ring_nothing(struct weir__ring *ring, struct weir__ring_target *t, un
 	begin(ring, sqe, t, op);
 }
 
+/* A list would cost each connection a pointer, and few are to be settled in one turn. */
+static bool has_room_to_settle(struct weir__ring *ring)
+{
+	size_t cap = ring->unsettled_cap ? 2 * ring->unsettled_cap : 64;
+	struct weir__ring_target **more;
+
+	if (ring->unsettled_count < ring->unsettled_cap)
+		return true;
+	more = realloc(ring->unsettled, cap * sizeof(struct weir__ring_target *));
+	if (!more)
+		return false;
+	ring->unsettled = more;
+	ring->unsettled_cap = cap;
+	return true;
+}
+
 void weir__ring_settle(struct weir__ring *ring, struct weir__ring_target *t)
 {
-	t->next = ring->unsettled;
-	ring->unsettled = t;
+	if (!has_room_to_settle(ring)) {
+		t->done(t, WEIR__RING_SETTLE, 0, false, WEIR__RING_NONE);
+		return;
+	}
+	ring->unsettled[ring->unsettled_count++] = t;
 	one_more(ring);
 }
 
@@ -215,10 +235,9 @@ static void on_readable(uv_poll_t *handle, int status, int events)
 
 static void settle_all(struct weir__ring *ring)
 {
-	while (ring->unsettled) {
-		struct weir__ring_target *t = ring->unsettled;
+	while (ring->unsettled_count) {
+		struct weir__ring_target *t = ring->unsettled[--ring->unsettled_count];
 
-		ring->unsettled = t->next;
 		one_less(ring);
 		t->done(t, WEIR__RING_SETTLE, 0, false, WEIR__RING_NONE);
 	}
@@ -411,6 +430,7 @@ static void on_prepare_closed(uv_handle_t *handle)
 	struct weir__ring *ring = handle->data;
 
 	weir__loop_release(ring->loop);
+	free(ring->unsettled);
 	free(ring);
 }
 
