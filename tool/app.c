@@ -3,19 +3,15 @@
 #include "app.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "job.h"
 #include "report.h"
+#include "sys.h"
 #include "text.h"
 
 bool app_closed_fds[3];
-
-static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-
-#define SIGNALS (sizeof(signals) / sizeof(signals[0]))
 
 static void on_signal(void *arg, int signum)
 {
@@ -33,14 +29,12 @@ static void on_signal(void *arg, int signum)
 
 static int watch_signals(struct app *app)
 {
-	for (size_t i = 0; i < SIGNALS; i++) {
-		struct sigaction old;
+	for (const int *signum = sys_signals; *signum; signum++) {
 		int rc;
 
-		/* nohup(1), and shells for what runs in the background, say "not you". */
-		if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler == SIG_IGN)
+		if (sys_signal_ignored(*signum))
 			continue;
-		rc = weir_loop_on_signal(app->loop, signals[i], on_signal, app);
+		rc = weir_loop_on_signal(app->loop, *signum, on_signal, app);
 		if (rc < 0)
 			return rc;
 	}
@@ -72,13 +66,13 @@ static int make_groups(struct app *app)
 
 static void tell_listening(const struct app *app, const struct weir_listener *l)
 {
-	struct line line;
+	struct text line;
 
 	if (!app->o->verbose || app->index > 0)
 		return;
 	line_begin(&line);
-	fputs("listening on ", line.out);
-	text_safe(line.out, weir_listener_address(l));
+	text_add(&line, "listening on ");
+	text_add_safe(&line, weir_listener_address(l));
 	line_end(&line);
 }
 

@@ -39,7 +39,7 @@ struct app {
 	struct tally tally;
 };
 
-/* The standard descriptors that were closed when we started; see main.c. */
+/* The standard descriptors that were closed when we started; see sys.h. */
 extern bool app_closed_fds[3];
 
 /* Everything that must be told when a run has ended badly before it began.

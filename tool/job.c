@@ -81,18 +81,18 @@ static void tell_opened(const struct job *job, size_t side)
 {
 	const struct options *o = job->app->o;
 	struct weir_transport *t = job->side[side];
-	struct line line;
+	struct text line;
 
 	if (!o->verbose)
 		return;
 	line_begin(&line);
-	fprintf(line.out, "opened %s ", job_side_name(job->kind, (int)side));
-	text_safe(line.out, weir_transport_name(t));
+	text_addf(&line, "opened %s ", job_side_name(job->kind, (int)side));
+	text_add_safe(&line, weir_transport_name(t));
 	if (side == 0 && weir_transport_length(t) >= 0)
-		fprintf(line.out, ", %lld bytes", (long long)weir_transport_length(t));
+		text_addf(&line, ", %lld bytes", (long long)weir_transport_length(t));
 	if (side > 0 && o->command == COMMAND_COPY && options_fan_out(o)) {
-		fputs(": ", line.out);
-		policy_describe(line.out, &o->policy[side]);
+		text_add(&line, ": ");
+		policy_describe(&line, &o->policy[side]);
 	}
 	line_end(&line);
 }

@@ -21,43 +21,43 @@ static size_t sequence(const unsigned char *s)
 	return n;
 }
 
-static void quote(FILE *out, const char *value)
+static void quote(struct text *out, const char *value)
 {
 	const unsigned char *s = (const unsigned char *)value;
 
-	fputc('"', out);
+	text_add_char(out, '"');
 	while (*s) {
 		size_t n = sequence(s);
 
 		if (n == 0) {
-			fputs("\\ufffd", out);
+			text_add(out, "\\ufffd");
 			n = 1;
 		} else if (*s == '"' || *s == '\\') {
-			fprintf(out, "\\%c", *s);
+			text_addf(out, "\\%c", *s);
 		} else if (*s < 0x20 || *s == 0x7f) {
-			fprintf(out, "\\u%04x", (unsigned)*s);
+			text_addf(out, "\\u%04x", (unsigned)*s);
 		} else if (*s == 0xc2 && s[1] < 0xa0) {
-			fprintf(out, "\\u%04x", (unsigned)s[1]); /* C1 controls */
+			text_addf(out, "\\u%04x", (unsigned)s[1]); /* C1 controls */
 		} else {
-			fwrite(s, 1, n, out);
+			text_add_bytes(out, (const char *)s, n);
 		}
 		s += n;
 	}
-	fputc('"', out);
+	text_add_char(out, '"');
 }
 
 static void put_key(struct json *j, const char *key)
 {
 	if (!j->first)
-		fputc(',', j->out);
+		text_add_char(j->out, ',');
 	j->first = false;
 	if (key) {
 		quote(j->out, key);
-		fputc(':', j->out);
+		text_add_char(j->out, ':');
 	}
 }
 
-void json_begin(struct json *j, FILE *out)
+void json_begin(struct json *j, struct text *out)
 {
 	j->out = out;
 	j->first = true;
@@ -66,26 +66,26 @@ void json_begin(struct json *j, FILE *out)
 void json_open(struct json *j, const char *key)
 {
 	put_key(j, key);
-	fputc('{', j->out);
+	text_add_char(j->out, '{');
 	j->first = true;
 }
 
 void json_close(struct json *j)
 {
-	fputc('}', j->out);
+	text_add_char(j->out, '}');
 	j->first = false;
 }
 
 void json_open_list(struct json *j, const char *key)
 {
 	put_key(j, key);
-	fputc('[', j->out);
+	text_add_char(j->out, '[');
 	j->first = true;
 }
 
 void json_close_list(struct json *j)
 {
-	fputc(']', j->out);
+	text_add_char(j->out, ']');
 	j->first = false;
 }
 
@@ -95,23 +95,23 @@ void json_string(struct json *j, const char *key, const char *value)
 	if (value)
 		quote(j->out, value);
 	else
-		fputs("null", j->out);
+		text_add(j->out, "null");
 }
 
 void json_count(struct json *j, const char *key, uint64_t value)
 {
 	put_key(j, key);
-	fprintf(j->out, "%llu", (unsigned long long)value);
+	text_addf(j->out, "%llu", (unsigned long long)value);
 }
 
 void json_int(struct json *j, const char *key, int value)
 {
 	put_key(j, key);
-	fprintf(j->out, "%d", value);
+	text_addf(j->out, "%d", value);
 }
 
 void json_number(struct json *j, const char *key, double value)
 {
 	put_key(j, key);
-	fprintf(j->out, "%.6f", value);
+	text_addf(j->out, "%.6f", value);
 }

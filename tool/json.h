@@ -9,14 +9,15 @@
  */
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
+
+#include "text.h"
 
 struct json {
-	FILE *out;
+	struct text *out;
 	bool first; /* nothing has been written in the innermost object */
 };
 
-void json_begin(struct json *j, FILE *out);
+void json_begin(struct json *j, struct text *out);
 
 /* Open an object: the outermost with `key` NULL.  Close the innermost. */
 void json_open(struct json *j, const char *key);

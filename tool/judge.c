@@ -6,6 +6,7 @@
 
 #include "job.h"
 #include "sink.h"
+#include "sys.h"
 #include "weir/process.h"
 
 #define STATUS_SOURCE 1
@@ -53,7 +54,7 @@ void explain_cause(char text[CAUSE_TEXT_MAX], const struct app *app, int side, i
 		return;
 	if (signum)
 		snprintf(text, CAUSE_TEXT_MAX, "%s (the command was killed by signal %d, %s)",
-			 weir_err_text(cause), signum, strsignal(signum));
+			 weir_err_text(cause), signum, sys_signal_text(signum));
 	else if (status)
 		snprintf(text, CAUSE_TEXT_MAX, "%s (the command exited with status %d)",
 			 weir_err_text(cause), status);
@@ -62,7 +63,7 @@ void explain_cause(char text[CAUSE_TEXT_MAX], const struct app *app, int side, i
 		snprintf(text, CAUSE_TEXT_MAX, "the command exited with status %d", status);
 	if (cause == WEIR_ESIGNAL && signum)
 		snprintf(text, CAUSE_TEXT_MAX, "the command was killed by signal %d (%s)", signum,
-			 strsignal(signum));
+			 sys_signal_text(signum));
 }
 
 static void set_status(struct result *r, const struct app *app)

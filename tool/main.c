@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The command `weir`: which command it is, and the process around it. */
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "app.h"
+#include "sys.h"
 #include "text.h"
 #include "usage.h"
 
@@ -17,35 +14,16 @@
 
 #define STATUS_USAGE 3
 
-/*
- * Whoever starts us with a standard descriptor closed must not have the first file or
- * socket that we open take its number: messages would go into it.  The number is
- * taken by the null device, and "-" is refused.
- */
-static void occupy_standard_fds(void)
-{
-	for (int fd = 0; fd < 3; fd++) {
-		if (fcntl(fd, F_GETFD) >= 0)
-			continue;
-		app_closed_fds[fd] = true;
-		/* The lowest free number is this one, since those below are taken. */
-		if (open("/dev/null", O_RDWR) != fd)
-			_exit(STATUS_USAGE);
-	}
-}
-
 /* Print a text that was asked for.  Returns the exit status. */
 static int print(const char *text)
 {
-	int error = 0;
+	int rc = -EBADF;
 
-	if (app_closed_fds[STDOUT_FILENO])
-		error = EBADF;
-	else if (fputs(text, stdout) < 0 || fflush(stdout) != 0)
-		error = errno;
-	if (!error)
+	if (!app_closed_fds[SYS_STDOUT])
+		rc = sys_write(SYS_STDOUT, text, strlen(text));
+	if (rc == 0)
 		return 0;
-	line_print("standard output: %s", strerror(error));
+	line_print("standard output: %s", weir_err_text(rc));
 	return 2;
 }
 
@@ -96,10 +74,8 @@ int main(int argc, char **argv)
 	static const char commands[] = "a command, copy or relay; weir --help says more";
 	enum command command;
 
-	occupy_standard_fds();
-	/* A reader that goes away is an error of writing, told with its byte offset. */
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN); /* and so is a file that may not grow */
+	if (!sys_begin(&argc, &argv, app_closed_fds))
+		return STATUS_USAGE;
 	if (argc < 2)
 		return refuse(NULL, commands);
 	command = find_command(argv[1]);

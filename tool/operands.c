@@ -4,8 +4,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "sys.h"
 #include "text.h"
 #include "weir/budget.h"
 
@@ -22,7 +22,7 @@ static int take_policy(struct options *o, const char *arg, const char **rest)
 			return 0;
 		return line_expected(arg, "one policy before an endpoint");
 	}
-	shown = strndup(arg, bad);
+	shown = text_copy(arg, bad);
 	line_expected(shown ? shown : arg, expected);
 	free(shown);
 	return -1;
@@ -90,21 +90,22 @@ static bool is_file(const struct weir_endpoint *e)
 	return strcmp(weir_endpoint_scheme(e), "file") == 0;
 }
 
+static bool is_same(const struct sys_file *a, const struct sys_file *b)
+{
+	return a->device == b->device && a->index == b->index;
+}
+
 /* Whether the source is the regular file that a sink names: to append it to itself would
  * never end. */
 static bool is_source(const struct options *o, const struct weir_endpoint *sink)
 {
-	struct stat a, b;
-	int rc;
+	const char *source = is_file(o->end[0]) ? weir_endpoint_path(o->end[0]) : NULL;
+	struct sys_file a, b;
 
-	if (is_file(o->end[0]))
-		rc = stat(weir_endpoint_path(o->end[0]), &a);
-	else if (weir_endpoint_is_stdio(o->end[0]))
-		rc = fstat(0, &a);
-	else
+	if (!source && !weir_endpoint_is_stdio(o->end[0]))
 		return false;
-	return rc == 0 && stat(weir_endpoint_path(sink), &b) == 0 && S_ISREG(a.st_mode) &&
-	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+	return sys_find_file(source, &a) > 0 && sys_find_file(weir_endpoint_path(sink), &b) > 0 &&
+	       is_same(&a, &b);
 }
 
 static int check_append(const struct options *o)
@@ -125,13 +126,16 @@ static int check_append(const struct options *o)
 /* Two sinks that are one file would each undo what the other did. */
 static bool same_file(const struct weir_endpoint *a, const struct weir_endpoint *b)
 {
-	struct stat s, t;
+	struct sys_file s, t;
+	int first, second;
 
 	if (!is_file(a) || !is_file(b))
 		return false;
-	if (stat(weir_endpoint_path(a), &s) < 0 || stat(weir_endpoint_path(b), &t) < 0)
-		return strcmp(weir_endpoint_path(a), weir_endpoint_path(b)) == 0;
-	return S_ISREG(s.st_mode) && s.st_dev == t.st_dev && s.st_ino == t.st_ino;
+	first = sys_find_file(weir_endpoint_path(a), &s);
+	second = sys_find_file(weir_endpoint_path(b), &t);
+	if (first < 0 || second < 0)
+		return sys_same_name(weir_endpoint_path(a), weir_endpoint_path(b));
+	return first > 0 && second > 0 && is_same(&s, &t);
 }
 
 static int check_distinct(const struct options *o)

@@ -9,10 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "operands.h"
+#include "sys.h"
 #include "text.h"
 #include "weir/budget.h"
 #include "weir/hash.h"
@@ -134,16 +133,6 @@ static int set_paths(struct options *o, const char *name)
 	return -1;
 }
 
-/* The cores that are there to be used; one if nobody can say. */
-static uint64_t cores(void)
-{
-	long n = sysconf(_SC_NPROCESSORS_ONLN);
-
-	if (n < 1)
-		return 1;
-	return n > THREADS_MAX ? THREADS_MAX : (uint64_t)n;
-}
-
 /* Put the value of `text` into the options. */
 static int parse_value(struct options *o, const struct spec *spec, const char *text)
 {
@@ -155,7 +144,8 @@ static int parse_value(struct options *o, const struct spec *spec, const char *t
 	if (spec->kind == PATHS)
 		return set_paths(o, text);
 	if (spec->kind == THREADS && strcmp(text, "auto") == 0) {
-		o->threads = cores();
+		n = sys_cores();
+		o->threads = n > THREADS_MAX ? THREADS_MAX : n;
 		return 0;
 	}
 	switch (spec->kind) {
@@ -177,15 +167,15 @@ static int parse_value(struct options *o, const struct spec *spec, const char *t
 
 static int refuse_value(const struct spec *spec, const char *value, int rc)
 {
-	struct line line;
+	struct text line;
 
 	line_begin(&line);
-	fprintf(line.out, "--%s ", spec->name);
-	text_safe(line.out, value);
+	text_addf(&line, "--%s ", spec->name);
+	text_add_safe(&line, value);
 	if (rc == WEIR_ELIBRARY)
-		fprintf(line.out, ": %s (OpenSSL's libcrypto)", weir_err_text(rc));
+		text_addf(&line, ": %s (OpenSSL's libcrypto)", weir_err_text(rc));
 	else
-		fprintf(line.out, ": expected %s", spec->expected);
+		text_addf(&line, ": expected %s", spec->expected);
 	line_end(&line);
 	return -1;
 }
@@ -259,11 +249,11 @@ static int take_letters(struct parse *p, const char *arg)
 static uint64_t default_peers(const struct options *o)
 {
 	uint64_t each = o->ends + 1;
-	struct rlimit limit;
+	uint64_t limit = sys_descriptors();
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= each * PEERS_DEFAULT + 32)
+	if (limit >= each * PEERS_DEFAULT + 32)
 		return PEERS_DEFAULT;
-	return limit.rlim_cur > 64 + each ? (limit.rlim_cur - 32) / each : 8;
+	return limit > 64 + each ? (limit - 32) / each : 8;
 }
 
 /* What is for all threads together is dealt out to them. */

@@ -124,7 +124,7 @@ static int take_settings(struct policy *p, const char *at, const char **end, con
 {
 	while (*at == ',') {
 		size_t len = strcspn(++at, ",:");
-		char *setting = strndup(at, len);
+		char *setting = text_copy(at, len);
 		bool taken;
 
 		*expected = "some memory";
@@ -173,24 +173,25 @@ const char *policy_name(enum weir_tee_policy kind)
 	return policies[kind].name;
 }
 
-void policy_describe(FILE *out, const struct policy *p)
+void policy_describe(struct text *out, const struct policy *p)
 {
 	char text[TEXT_MAX];
 
-	fputs(policies[p->kind].name, out);
+	text_add(out, policies[p->kind].name);
 	if (p->kind == WEIR_TEE_BLOCK)
 		return;
 	if (p->after_ns)
-		fprintf(out, " after it has held everybody for %.3f s", (double)p->after_ns / 1e9);
+		text_addf(out, " after it has held everybody for %.3f s",
+			  (double)p->after_ns / 1e9);
 	else
-		fprintf(out, " when %s behind", text_bytes(text, (double)p->behind));
+		text_addf(out, " when %s behind", text_bytes(text, (double)p->behind));
 	if (p->record != WEIR_NO_SEPARATOR)
-		fprintf(out, ", in records that end in 0x%02x", (unsigned)p->record);
+		text_addf(out, ", in records that end in 0x%02x", (unsigned)p->record);
 	if (p->kind == WEIR_TEE_SPILL) {
-		fprintf(out, ", at most %s to a file", text_bytes(text, (double)p->max));
+		text_addf(out, ", at most %s to a file", text_bytes(text, (double)p->max));
 		if (p->dir) {
-			fputs(" in ", out);
-			text_safe(out, p->dir);
+			text_add(out, " in ");
+			text_add_safe(out, p->dir);
 		}
 	}
 }

@@ -12,8 +12,8 @@
  */
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
+#include "text.h"
 #include "weir/tee.h"
 
 struct policy {
@@ -45,6 +45,6 @@ bool policy_begins(const char *text);
 const char *policy_name(enum weir_tee_policy kind);
 
 /* Write it for people: "drop, at most 4.0 MB behind, at records that end in 0x0a". */
-void policy_describe(FILE *out, const struct policy *p);
+void policy_describe(struct text *out, const struct policy *p);
 
 #endif

@@ -2,17 +2,16 @@
 /* The line that tells how far it has come. */
 #include "progress.h"
 
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <stddef.h>
 
+#include "sys.h"
 #include "text.h"
 
 #define TERMINAL_NS (200 * WEIR_NS_PER_MS)
 #define LINES_NS WEIR_NS_PER_S
 
 /* Write who had the longest share of the time since the last look. */
-static void put_waited_for(FILE *out, const struct sample *now, const struct sample *before,
+static void put_waited_for(struct text *out, const struct sample *now, const struct sample *before,
 			   int way, uint64_t ns)
 {
 	static const char *const names[WEIR_CAUSES] = {
@@ -33,53 +32,55 @@ static void put_waited_for(FILE *out, const struct sample *now, const struct sam
 			who = i;
 		}
 	}
-	fputs("waiting for ", out);
+	text_add(out, "waiting for ");
 	if (all * 2 < ns || !longest) {
-		fputs("source", out);
+		text_add(out, "source");
 	} else if (who == WEIR_CAUSE_FULL && now->holder) {
-		text_safe(out, now->holder);
-		fputs(" (full)", out);
+		text_add_safe(out, now->holder);
+		text_add(out, " (full)");
 	} else {
-		fputs(names[who], out);
+		text_add(out, names[who]);
 	}
 }
 
-static void draw_copy(const struct progress *p, FILE *out, const struct sample *s, uint64_t now)
+static void draw_copy(const struct progress *p, struct text *out, const struct sample *s,
+		      uint64_t now)
 {
 	double elapsed = (double)(now - p->began) / 1e9;
 	double mean = elapsed > 0 ? (double)s->out[0] / elapsed : 0;
 	char text[TEXT_MAX];
 
-	fprintf(out, "%s", text_bytes(text, (double)s->out[0]));
-	fprintf(out, "  %s", text_clock(text, now - p->began));
-	fprintf(out, "  %s/s", text_bytes(text, p->rate[0]));
-	fprintf(out, "  mean %s/s", text_bytes(text, mean));
+	text_addf(out, "%s", text_bytes(text, (double)s->out[0]));
+	text_addf(out, "  %s", text_clock(text, now - p->began));
+	text_addf(out, "  %s/s", text_bytes(text, p->rate[0]));
+	text_addf(out, "  mean %s/s", text_bytes(text, mean));
 	if (s->length > 0) {
 		double rest = (double)s->length - (double)s->out[0];
 
-		fprintf(out, "  %.0f%%", 100.0 * (double)s->out[0] / (double)s->length);
+		text_addf(out, "  %.0f%%", 100.0 * (double)s->out[0] / (double)s->length);
 		/* A week is as good as never. */
 		if (rest > 0 && mean > 0 && rest / mean < 604800)
-			fprintf(out, "  ETA %s", text_clock(text, (uint64_t)(rest / mean * 1e9)));
+			text_addf(out, "  ETA %s", text_clock(text, (uint64_t)(rest / mean * 1e9)));
 	}
-	fputs("  ", out);
+	text_add(out, "  ");
 	put_waited_for(out, s, &p->last, 0, now - p->drawn);
 }
 
-static void draw_relay(const struct progress *p, FILE *out, const struct sample *s, uint64_t now)
+static void draw_relay(const struct progress *p, struct text *out, const struct sample *s,
+		       uint64_t now)
 {
 	static const char *const arrows[] = {"->", "<-"};
 	char text[TEXT_MAX];
 
 	for (int i = 0; i < 2; i++) {
-		fprintf(out, "%s %s", arrows[i], text_bytes(text, (double)s->out[i]));
-		fprintf(out, "  %s/s  ", text_bytes(text, p->rate[i]));
+		text_addf(out, "%s %s", arrows[i], text_bytes(text, (double)s->out[i]));
+		text_addf(out, "  %s/s  ", text_bytes(text, p->rate[i]));
 		if (s->many)
 			continue;
 		put_waited_for(out, s, &p->last, i, now - p->drawn);
-		fputs("  ", out);
+		text_add(out, "  ");
 	}
-	fprintf(out, "%s", text_clock(text, now - p->began));
+	text_addf(out, "%s", text_clock(text, now - p->began));
 }
 
 static void update_rates(struct progress *p, const struct sample *s, uint64_t now)
@@ -100,37 +101,32 @@ static void draw(struct progress *p, bool last)
 {
 	uint64_t now = weir_context_now(p->app->ctx);
 	struct sample s = {.length = -1};
-	char *text = NULL;
-	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
+	struct text text, *out = &text;
 
-	if (!out)
-		return;
+	text_begin(out);
 	p->take(p->arg, &s);
 	update_rates(p, &s, now);
 	if (p->terminal)
-		fputs("\r", out);
+		text_add(out, "\r");
 	if (s.many)
-		fprintf(out, "%lu peers  ", s.peers);
+		text_addf(out, "%lu peers  ", s.peers);
 	if (!s.started && !s.many)
-		fputs("waiting for a connection", out);
+		text_add(out, "waiting for a connection");
 	else if (s.ways == 1)
 		draw_copy(p, out, &s, now);
 	else
 		draw_relay(p, out, &s, now);
 	if (p->terminal)
-		fputs("\033[K", out);
+		text_add(out, "\033[K");
 	if (last || !p->terminal)
-		fputs("\n", out);
+		text_add(out, "\n");
 	p->last = s;
 	p->drawn = now;
-	if (fclose(out) == 0) {
-		ssize_t n = write(STDERR_FILENO, text, len);
-
-		(void)n;
+	if (!out->broken) {
+		(void)sys_write(SYS_STDERR, out->data, out->len);
 		line_set_progress(p->terminal && !last);
 	}
-	free(text);
+	text_end(out);
 }
 
 static void arm(struct progress *p)
@@ -151,26 +147,23 @@ static void run_timer(struct weir_timer *timer)
 /* Bytes that go to the terminal themselves are not to be drawn over. */
 static bool shares_terminal(const struct options *o)
 {
-	struct stat out, err;
-
-	return options_stdout_taken(o) && isatty(STDOUT_FILENO) && fstat(STDOUT_FILENO, &out) == 0 &&
-	       fstat(STDERR_FILENO, &err) == 0 && out.st_rdev == err.st_rdev;
+	return options_stdout_taken(o) && sys_same_terminal(SYS_STDOUT, SYS_STDERR);
 }
 
 bool progress_is_wanted(const struct options *o)
 {
-	return o->progress == WHEN_ALWAYS || (o->progress == WHEN_TERMINAL &&
-					      isatty(STDERR_FILENO) && !shares_terminal(o));
+	return o->progress == WHEN_ALWAYS ||
+	       (o->progress == WHEN_TERMINAL && sys_is_terminal(SYS_STDERR) && !shares_terminal(o));
 }
 
 void progress_begin(struct progress *p, struct app *app,
 		    void (*take)(void *arg, struct sample *sample), void *arg)
 {
 	*p = (struct progress){.app = app, .take = take, .arg = arg, .timer.run = run_timer};
-	p->terminal = isatty(STDERR_FILENO);
 	p->shown = progress_is_wanted(app->o);
 	if (!p->shown)
 		return;
+	p->terminal = sys_redraws(SYS_STDERR);
 	p->began = p->drawn = weir_context_now(app->ctx);
 	arm(p);
 }

@@ -4,30 +4,12 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "digest.h"
+#include "sys.h"
 #include "text.h"
 
 static const char *const way_names[] = {"left to right", "right to left"};
-
-const char *report_signal_name(int signum)
-{
-	switch (signum) {
-	case SIGINT:
-		return "SIGINT";
-	case SIGTERM:
-		return "SIGTERM";
-	case SIGHUP:
-		return "SIGHUP";
-	default:
-		return "a signal";
-	}
-}
 
 static double seconds(uint64_t ns)
 {
@@ -42,64 +24,64 @@ static bool in_json(const struct options *o)
 
 /* ---- the line about a failure ---- */
 
-static void begin(struct line *line, const char *peer)
+static void begin(struct text *line, const char *peer)
 {
 	line_begin(line);
 	if (peer) {
-		fputs("peer ", line->out);
-		text_safe(line->out, peer);
-		fputs(": ", line->out);
+		text_add(line, "peer ");
+		text_add_safe(line, peer);
+		text_add(line, ": ");
 	}
 }
 
 static void tell_stop(const struct app *app, const struct result *r, const char *peer)
 {
-	struct line line;
+	struct text line;
 
 	begin(&line, peer);
 	if (r->cause == WEIR_ETIMELIMIT)
-		fputs(r->text, line.out);
+		text_add(&line, r->text);
 	else
-		fprintf(line.out, "stopped by %s", report_signal_name(app->signum));
-	fprintf(line.out, " at byte %llu", (unsigned long long)r->outcome[0].offset);
+		text_addf(&line, "stopped by %s", sys_signal_name(app->signum));
+	text_addf(&line, " at byte %llu", (unsigned long long)r->outcome[0].offset);
 	if (r->kind->ways == 2)
-		fprintf(line.out, " %s and %llu %s", way_names[0],
-			(unsigned long long)r->outcome[1].offset, way_names[1]);
+		text_addf(&line, " %s and %llu %s", way_names[0],
+			  (unsigned long long)r->outcome[1].offset, way_names[1]);
 	line_end(&line);
 }
 
 static void tell_failure(const struct app *app, const struct result *r, const char *peer)
 {
-	struct line line;
+	struct text line;
 
 	begin(&line, peer);
-	fprintf(line.out, "%s ", job_side_name(r->kind, r->side));
-	text_safe(line.out, weir_endpoint_text(app->o->end[r->side]));
-	fputs(r->opening ? ": cannot open: " : ": ", line.out);
-	text_safe(line.out, r->text);
-	fprintf(line.out, " at byte %llu", (unsigned long long)r->offset);
+	text_addf(&line, "%s ", job_side_name(r->kind, r->side));
+	text_add_safe(&line, weir_endpoint_text(app->o->end[r->side]));
+	text_add(&line, r->opening ? ": cannot open: " : ": ");
+	text_add_safe(&line, r->text);
+	text_addf(&line, " at byte %llu", (unsigned long long)r->offset);
 	if (r->kind->ways == 2 && !r->opening)
-		fprintf(line.out, " (%s, %s)", r->reading ? "reading" : "writing",
-			way_names[r->way]);
+		text_addf(&line, " (%s, %s)", r->reading ? "reading" : "writing",
+			  way_names[r->way]);
 	line_end(&line);
 }
 
-static void begin_sink(struct line *line, const struct app *app, size_t side, const char *peer)
+static void begin_sink(struct text *line, const struct app *app, size_t side, const char *peer)
 {
 	begin(line, peer);
-	fputs("sink ", line->out);
-	text_safe(line->out, weir_endpoint_text(app->o->end[side]));
-	fputs(": ", line->out);
+	text_add(line, "sink ");
+	text_add_safe(line, weir_endpoint_text(app->o->end[side]));
+	text_add(line, ": ");
 }
 
 static void tell_sink(const struct app *app, size_t side, const struct sink_result *s,
 		      const char *peer)
 {
-	struct line line;
+	struct text line;
 
 	begin_sink(&line, app, side, peer);
-	text_safe(line.out, s->text);
-	fprintf(line.out, " at byte %llu", (unsigned long long)s->out);
+	text_add_safe(&line, s->text);
+	text_addf(&line, " at byte %llu", (unsigned long long)s->out);
 	line_end(&line);
 }
 
@@ -130,7 +112,7 @@ static void tell_end(const struct app *app, const struct result *r, const char *
 static void tell_dropped(const struct app *app, const struct result *r, const char *peer)
 {
 	char dropped[TEXT_MAX], in[TEXT_MAX];
-	struct line line;
+	struct text line;
 
 	for (size_t i = 0; i + 1 < app->o->ends; i++) {
 		const struct sink_result *s = &r->sinks[i];
@@ -138,32 +120,13 @@ static void tell_dropped(const struct app *app, const struct result *r, const ch
 		if (s->end != WEIR_FINISHED || !s->dropped)
 			continue;
 		begin_sink(&line, app, i + 1, peer);
-		fprintf(line.out, "dropped %s of %s, as it may",
-			text_bytes(dropped, (double)s->dropped), text_bytes(in, (double)s->in));
+		text_addf(&line, "dropped %s of %s, as it may",
+			  text_bytes(dropped, (double)s->dropped), text_bytes(in, (double)s->in));
 		line_end(&line);
 	}
 }
 
 /* ---- the summary of --verbose ---- */
-
-/* Bytes.  Linux's own figure first: what getrusage(2) tells there begins with the
- * memory of whoever started us. */
-static double peak_memory(void)
-{
-	FILE *f = fopen("/proc/self/status", "re");
-	unsigned long kib = 0;
-	struct rusage usage;
-	char text[256];
-
-	while (f && fgets(text, sizeof(text), f))
-		if (sscanf(text, "VmHWM: %lu kB", &kib) == 1)
-			break;
-	if (f)
-		fclose(f);
-	if (!kib && getrusage(RUSAGE_SELF, &usage) == 0)
-		kib = (unsigned long)usage.ru_maxrss;
-	return (double)kib * 1024;
-}
 
 void report_memory(const struct app *app)
 {
@@ -176,8 +139,8 @@ void report_memory(const struct app *app)
 
 	if (app->shared && peak > weir_shared_budget_peak(app->shared))
 		peak = weir_shared_budget_peak(app->shared);
-	line_print("peak memory %s, of which buffers %s", text_bytes(memory, peak_memory()),
-		   text_bytes(held, (double)peak));
+	line_print("peak memory %s, of which buffers %s",
+		   text_bytes(memory, (double)sys_peak_memory()), text_bytes(held, (double)peak));
 }
 
 static void summarise_way(const struct result *r, int way, const char *peer)
@@ -190,22 +153,22 @@ static void summarise_way(const struct result *r, int way, const char *peer)
 	};
 	const struct weir_progress *p = &r->progress[way];
 	char bytes[TEXT_MAX], rate[TEXT_MAX];
-	struct line line;
+	struct text line;
 
 	begin(&line, peer);
 	if (r->kind->ways == 2)
-		fprintf(line.out, "%s: ", way_names[way]);
-	fprintf(line.out, "%s: %s in %.3f s, %s/s; ", weir_end_name(r->outcome[way].end),
-		text_bytes(bytes, (double)p->out), seconds(p->elapsed_ns),
-		text_bytes(rate, p->mean_rate));
+		text_addf(&line, "%s: ", way_names[way]);
+	text_addf(&line, "%s: %s in %.3f s, %s/s; ", weir_end_name(r->outcome[way].end),
+		  text_bytes(bytes, (double)p->out), seconds(p->elapsed_ns),
+		  text_bytes(rate, p->mean_rate));
 	if (p->pauses == 0)
-		fputs("the source was never held back", line.out);
+		text_add(&line, "the source was never held back");
 	else
-		fprintf(line.out, "the source was held back %llu times",
-			(unsigned long long)p->pauses);
+		text_addf(&line, "the source was held back %llu times",
+			  (unsigned long long)p->pauses);
 	for (int i = 0; i < WEIR_CAUSES; i++)
 		if (p->held_ns[i])
-			fprintf(line.out, ", %.3f s %s", seconds(p->held_ns[i]), held_by[i]);
+			text_addf(&line, ", %.3f s %s", seconds(p->held_ns[i]), held_by[i]);
 	line_end(&line);
 }
 
@@ -214,17 +177,17 @@ static void summarise_path(const struct result *r, int way, const char *peer)
 {
 	const struct weir_path_state *path = &r->path[way];
 	char carried[TEXT_MAX], all[TEXT_MAX];
-	struct line line;
+	struct text line;
 
 	begin(&line, peer);
 	if (r->kind->ways == 2)
-		fprintf(line.out, "%s: ", way_names[way]);
-	fprintf(line.out, "path: %s", weir_path_name(path->path));
+		text_addf(&line, "%s: ", way_names[way]);
+	text_addf(&line, "path: %s", weir_path_name(path->path));
 	if (path->carried)
-		fprintf(line.out, ", %s of %s", text_bytes(carried, (double)path->carried),
-			text_bytes(all, (double)r->progress[way].in));
+		text_addf(&line, ", %s of %s", text_bytes(carried, (double)path->carried),
+			  text_bytes(all, (double)r->progress[way].in));
 	else if (path->who)
-		fprintf(line.out, ", since %s %s", path->who, path->why);
+		text_addf(&line, ", since %s %s", path->who, path->why);
 	line_end(&line);
 }
 
@@ -232,15 +195,15 @@ static void summarise_sink(const struct app *app, size_t side, const struct sink
 			   const char *peer)
 {
 	char out[TEXT_MAX], spilled[TEXT_MAX];
-	struct line line;
+	struct text line;
 
 	begin_sink(&line, app, side, peer);
-	fprintf(line.out, "%s: %s", s->detached ? "detached" : weir_end_name(s->end),
-		text_bytes(out, (double)s->out));
+	text_addf(&line, "%s: %s", s->detached ? "detached" : weir_end_name(s->end),
+		  text_bytes(out, (double)s->out));
 	if (s->spilled)
-		fprintf(line.out, ", %s of it through a file",
-			text_bytes(spilled, (double)s->spilled));
-	fprintf(line.out, "; it held everybody for %.3f s", seconds(s->held_ns));
+		text_addf(&line, ", %s of it through a file",
+			  text_bytes(spilled, (double)s->spilled));
+	text_addf(&line, "; it held everybody for %.3f s", seconds(s->held_ns));
 	line_end(&line);
 }
 
@@ -267,47 +230,48 @@ static void summarise(const struct app *app, const struct result *r, const char 
 
 /* ---- digests ---- */
 
-static void tell_digests(const struct app *app, FILE *out, const struct digests *d, size_t side)
+static void tell_digests(const struct app *app, struct text *out, const struct digests *d,
+			 size_t side)
 {
 	const char *name = weir_endpoint_text(app->o->end[side]);
 
 	for (size_t i = 0; d && i < d->o->hashes; i++) {
 		/* As sha256sum(1) has it; of several, which is which must be said. */
 		if (d->o->hashes == 1) {
-			fprintf(out, "%s  ", d->each[i].text);
-			text_safe(out, name);
+			text_addf(out, "%s  ", d->each[i].text);
+			text_add_safe(out, name);
 		} else {
 			for (const char *c = d->o->hash[i]; *c; c++)
-				fputc(toupper((unsigned char)*c), out);
-			fputs(" (", out);
-			text_safe(out, name);
-			fprintf(out, ") = %s", d->each[i].text);
+				text_add_char(out, (char)toupper((unsigned char)*c));
+			text_add(out, " (");
+			text_add_safe(out, name);
+			text_addf(out, ") = %s", d->each[i].text);
 		}
-		fputc('\n', out);
+		text_add_char(out, '\n');
 	}
 }
 
 /* A stream's digest has the name of where it came from; a branch's, of its sink. */
 static int tell_all_digests(const struct app *app, const struct result *r)
 {
-	FILE *out = options_stdout_taken(app->o) || app_closed_fds[1] ? stderr : stdout;
-	bool some = false;
-	int rc;
+	bool taken = options_stdout_taken(app->o) || app_closed_fds[SYS_STDOUT];
+	struct text out;
+	int rc = 0;
 
-	flockfile(out);
+	text_begin(&out);
 	for (int i = 0; i < r->kind->ways; i++) {
 		/* A relay has failed as a whole. */
 		if (r->kind->ways == 2 && r->end != WEIR_FINISHED)
 			continue;
-		tell_digests(app, out, r->digests[i], (size_t)i);
-		some |= r->digests[i] != NULL;
+		tell_digests(app, &out, r->digests[i], (size_t)i);
 	}
-	for (size_t i = 0; r->sinks && i + 1 < app->o->ends; i++) {
-		tell_digests(app, out, r->sinks[i].digests, i + 1);
-		some |= r->sinks[i].digests != NULL;
-	}
-	rc = some && fflush(out) != 0 ? -errno : 0;
-	funlockfile(out);
+	for (size_t i = 0; r->sinks && i + 1 < app->o->ends; i++)
+		tell_digests(app, &out, r->sinks[i].digests, i + 1);
+	if (out.broken)
+		rc = -ENOMEM;
+	else if (out.len > 0)
+		rc = sys_write(taken ? SYS_STDERR : SYS_STDOUT, out.data, out.len);
+	text_end(&out);
 	return rc;
 }
 
@@ -318,7 +282,7 @@ int report(const struct app *app, const struct result *r, const char *peer, bool
 
 	if (o->verbose)
 		summarise(app, r, peer);
-	if (r->sinks && !in_json(o) && (o->verbose || isatty(STDERR_FILENO)))
+	if (r->sinks && !in_json(o) && (o->verbose || sys_is_terminal(SYS_STDERR)))
 		tell_dropped(app, r, peer);
 	if (!quiet && !in_json(o))
 		tell_end(app, r, peer);

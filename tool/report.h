@@ -14,9 +14,6 @@ int report(const struct app *app, const struct result *r, const char *peer, bool
 /* The line of --verbose about memory, of all threads when they have ended. */
 void report_memory(const struct app *app);
 
-/* "SIGINT" and so on. */
-const char *report_signal_name(int signum);
-
 /* Print the object of --json.  Returns 0, or a negative code: it did not get out. */
 int report_json(const struct app *app, const struct result *r, const char *peer);
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* What came of a job, as one JSON object. */
 #include <errno.h>
-#include <stdlib.h>
+#include <stdio.h>
 
 #include "digest.h"
 #include "json.h"
 #include "report.h"
+#include "sys.h"
 
 static double seconds(uint64_t ns)
 {
@@ -132,28 +133,21 @@ static void write_result(struct json *j, const struct app *app, const struct res
 
 int report_json(const struct app *app, const struct result *r, const char *peer)
 {
-	FILE *out = options_stdout_taken(app->o) ? stderr : stdout;
+	int fd = options_stdout_taken(app->o) ? SYS_STDERR : SYS_STDOUT;
+	struct text text;
 	struct json j;
-	char *text = NULL;
-	size_t len = 0;
-	FILE *memory = open_memstream(&text, &len);
-	int rc = 0;
+	int rc;
 
-	if (!memory)
-		return -ENOMEM;
-	json_begin(&j, memory);
+	text_begin(&text);
+	json_begin(&j, &text);
 	write_result(&j, app, r, peer);
-	fputc('\n', memory);
-	if (fclose(memory) != 0) {
-		free(text);
-		return -ENOMEM;
-	}
-	if (app_closed_fds[out == stdout ? 1 : 2])
+	text_add_char(&text, '\n');
+	if (text.broken)
+		rc = -ENOMEM;
+	else if (app_closed_fds[fd])
 		rc = -EBADF;
-	else if (fwrite(text, 1, len, out) != len || fflush(out) != 0)
-		rc = -errno;
-	free(text);
+	else
+		rc = sys_write(fd, text.data, text.len);
+	text_end(&text);
 	return rc;
 }
-
-/* As sha256sum(1) does. */

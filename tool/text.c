@@ -4,9 +4,11 @@
 
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "sys.h"
 
 #define NS_PER_S 1000000000ull
 
@@ -94,69 +96,169 @@ const char *text_clock(char buf[TEXT_MAX], uint64_t ns)
 	return buf;
 }
 
-void text_safe(FILE *out, const char *s)
+char *text_copy(const char *s, size_t len)
+{
+	char *copy = malloc(len + 1);
+
+	if (!copy)
+		return NULL;
+	memcpy(copy, s, len);
+	copy[len] = 0;
+	return copy;
+}
+
+/* ---- a text under way ---- */
+
+void text_begin(struct text *t)
+{
+	t->data = t->small;
+	t->len = 0;
+	t->room = sizeof(t->small);
+	t->is_line = t->broken = false;
+}
+
+void text_end(struct text *t)
+{
+	if (t->data != t->small)
+		free(t->data);
+}
+
+/* What there is of a line goes out.  There is nobody left to tell if it cannot. */
+static void flush(struct text *line)
+{
+	(void)sys_write(SYS_STDERR, line->data, line->len);
+	line->len = 0;
+}
+
+/* Make room for `len` bytes more.  Returns whether there is. */
+static bool reserve(struct text *t, size_t len)
+{
+	size_t room = t->room;
+	char *data;
+
+	if (len <= t->room - t->len)
+		return true;
+	while (room - t->len < len)
+		room *= 2;
+	data = realloc(t->data == t->small ? NULL : t->data, room);
+	if (data) {
+		if (t->data == t->small)
+			memcpy(data, t->small, t->len);
+		t->data = data;
+		t->room = room;
+		return true;
+	}
+	if (t->is_line)
+		flush(t);
+	if (len <= t->room - t->len)
+		return true;
+	t->broken = true;
+	return false;
+}
+
+void text_add_bytes(struct text *t, const char *data, size_t len)
+{
+	if (reserve(t, len)) {
+		memcpy(t->data + t->len, data, len);
+		t->len += len;
+	} else if (t->is_line) {
+		(void)sys_write(SYS_STDERR, data, len);
+	}
+}
+
+void text_add(struct text *t, const char *s)
+{
+	text_add_bytes(t, s, strlen(s));
+}
+
+void text_add_char(struct text *t, char c)
+{
+	text_add_bytes(t, &c, 1);
+}
+
+static void add_args(struct text *t, const char *format, va_list args)
+{
+	va_list again;
+	int len;
+
+	va_copy(again, args);
+	len = vsnprintf(t->data + t->len, t->room - t->len, format, args);
+	/* The terminator, which is no part of it, needs room too. */
+	if (len >= 0 && (size_t)len >= t->room - t->len) {
+		if (reserve(t, (size_t)len + 1))
+			vsnprintf(t->data + t->len, t->room - t->len, format, again);
+		else
+			len = -1;
+	}
+	va_end(again);
+	if (len >= 0)
+		t->len += (size_t)len;
+	else
+		t->broken = true;
+}
+
+void text_addf(struct text *t, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	add_args(t, format, args);
+	va_end(args);
+}
+
+void text_add_safe(struct text *t, const char *s)
 {
 	for (; *s; s++) {
 		unsigned char c = (unsigned char)*s;
 
 		if (c < 0x20 || c == 0x7f)
-			fprintf(out, "\\x%02x", c);
+			text_addf(t, "\\x%02x", c);
 		else
-			fputc(c, out);
+			text_add_char(t, *s);
 	}
 }
 
-void line_begin(struct line *line)
+/* ---- lines ---- */
+
+void line_begin(struct text *line)
 {
-	line->data = NULL;
-	line->len = 0;
-	line->out = open_memstream(&line->data, &line->len);
-	/* Without memory the line goes out in pieces, but it goes. */
-	if (!line->out)
-		line->out = stderr;
+	text_begin(line);
+	line->is_line = true;
 	if (atomic_exchange(&progress_shown, false))
-		fputs("\r\033[K", line->out);
-	fputs("weir: ", line->out);
+		text_add(line, "\r\033[K");
+	text_add(line, "weir: ");
 }
 
-void line_end(struct line *line)
+void line_end(struct text *line)
 {
-	fputc('\n', line->out);
-	if (line->out == stderr) {
-		fflush(stderr);
-		return;
-	}
-	if (fclose(line->out) == 0) {
-		ssize_t n = write(STDERR_FILENO, line->data, line->len);
-
-		(void)n; /* there is nobody left to tell */
-	}
-	free(line->data);
+	text_add_char(line, '\n');
+	flush(line);
+	text_end(line);
 }
 
 void line_print(const char *format, ...)
 {
-	struct line line;
+	struct text line;
 	va_list args;
 
 	line_begin(&line);
 	va_start(args, format);
-	vfprintf(line.out, format, args);
+	add_args(&line, format, args);
 	va_end(args);
 	line_end(&line);
 }
 
 int line_expected(const char *what, const char *expected)
 {
-	struct line line;
+	struct text line;
 
 	line_begin(&line);
 	if (what) {
-		text_safe(line.out, what);
-		fputs(": ", line.out);
+		text_add_safe(&line, what);
+		text_add(&line, ": ");
 	}
-	fputs("expected ", line.out);
-	text_safe(line.out, expected);
+	text_add(&line, "expected ");
+	text_add_safe(&line, expected);
 	line_end(&line);
 	return -1;
 }

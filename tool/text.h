@@ -2,14 +2,15 @@
 #ifndef WEIR_TOOL_TEXT_H
 #define WEIR_TOOL_TEXT_H
 /*
- * text.h -- numbers for people, and lines on standard error.
+ * text.h -- texts, numbers for people, and lines on standard error.
  *
- * A line is composed in memory and leaves in one write, so that it stays whole among
- * those of children; what came from outside is made harmless for a terminal.
+ * All that is printed is composed in memory and leaves in one write, so that it stays whole
+ * among what children and other threads print; what came from outside is made harmless for a
+ * terminal.
  */
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "weir/err.h"
 
@@ -26,21 +27,41 @@ const char *text_bytes(char buf[TEXT_MAX], double bytes);
 /* "0:07", "1:02:03".  Returns `buf`. */
 const char *text_clock(char buf[TEXT_MAX], uint64_t ns);
 
-/* Write `s` with control bytes shown as \xHH. */
-void text_safe(FILE *out, const char *s);
+/* A copy of the first `len` bytes of `s` as a string, which is the caller's to free, or NULL
+ * without memory. */
+char *text_copy(const char *s, size_t len);
 
-/* A line under way; `out` is where to print, never NULL. */
-struct line {
-	FILE *out;
+/* ---- a text under way ---- */
+
+/* Not to be moved: `data` is `small` until that is full.  It has no terminator. */
+struct text {
 	char *data;
-	size_t len;
+	size_t len, room;
+	bool is_line; /* without memory it goes out in pieces, but it goes */
+	bool broken;  /* a part of it is missing for want of memory */
+	char small[256];
 };
 
-/* Begin a line with "weir: ". */
-void line_begin(struct line *line);
+void text_begin(struct text *t);
 
-/* End it with a newline and send it to standard error. */
-void line_end(struct line *line);
+/* Release it. */
+void text_end(struct text *t);
+
+void text_add(struct text *t, const char *s);
+void text_add_bytes(struct text *t, const char *data, size_t len);
+void text_add_char(struct text *t, char c);
+void text_addf(struct text *t, const char *format, ...) WEIR_PRINTF(2, 3);
+
+/* Add `s` with control bytes shown as \xHH. */
+void text_add_safe(struct text *t, const char *s);
+
+/* ---- lines ---- */
+
+/* Begin a line with "weir: ". */
+void line_begin(struct text *line);
+
+/* End it with a newline, send it to standard error, and release it. */
+void line_end(struct text *line);
 
 /* A whole line, printf-like; no argument may be from outside. */
 void line_print(const char *format, ...) WEIR_PRINTF(1, 2);
