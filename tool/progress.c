@@ -2,6 +2,7 @@
 /* The line that tells how far it has come. */
 #include "progress.h"
 
+#include <limits.h>
 #include <stddef.h>
 
 #include "sys.h"
@@ -97,6 +98,17 @@ static void update_rates(struct progress *p, const struct sample *s, uint64_t no
 	}
 }
 
+/* Make it one line of the terminal, and have it cover the one before. */
+static void fit(struct progress *p, struct text *out)
+{
+	unsigned width = sys_columns(SYS_STDERR), before = p->columns;
+
+	/* In the last column some would begin the next line. */
+	p->columns = text_cut(out, 1, width > 1 ? width - 1 : UINT_MAX);
+	for (unsigned i = p->columns; i < before && (width <= 1 || i < width - 1); i++)
+		text_add_char(out, ' ');
+}
+
 static void draw(struct progress *p, bool last)
 {
 	uint64_t now = weir_context_now(p->app->ctx);
@@ -107,7 +119,7 @@ static void draw(struct progress *p, bool last)
 	p->take(p->arg, &s);
 	update_rates(p, &s, now);
 	if (p->terminal)
-		text_add(out, "\r");
+		text_add_char(out, '\r');
 	if (s.many)
 		text_addf(out, "%lu peers  ", s.peers);
 	if (!s.started && !s.many)
@@ -117,14 +129,14 @@ static void draw(struct progress *p, bool last)
 	else
 		draw_relay(p, out, &s, now);
 	if (p->terminal)
-		text_add(out, "\033[K");
+		fit(p, out);
 	if (last || !p->terminal)
 		text_add(out, "\n");
 	p->last = s;
 	p->drawn = now;
 	if (!out->broken) {
 		(void)sys_write(SYS_STDERR, out->data, out->len);
-		line_set_progress(p->terminal && !last);
+		line_set_progress(last ? 0 : p->columns);
 	}
 	text_end(out);
 }
@@ -163,7 +175,7 @@ void progress_begin(struct progress *p, struct app *app,
 	p->shown = progress_is_wanted(app->o);
 	if (!p->shown)
 		return;
-	p->terminal = sys_redraws(SYS_STDERR);
+	p->terminal = sys_is_terminal(SYS_STDERR);
 	p->began = p->drawn = weir_context_now(app->ctx);
 	arm(p);
 }

@@ -28,6 +28,7 @@ struct progress {
 	void *arg;
 	struct weir_timer timer;
 	bool shown, terminal;
+	unsigned columns; /* of the line on the terminal */
 	uint64_t began, drawn; /* times */
 	struct sample last;
 	double rate[2]; /* bytes per second, smoothed */

@@ -43,8 +43,8 @@ const char *sys_signal_text(int signum);
 
 bool sys_is_terminal(int fd);
 
-/* Whether lines on it can be redrawn; prepares it for that, until we exit. */
-bool sys_redraws(int fd);
+/* How wide it is now; 0 if nobody can say. */
+unsigned sys_columns(int fd);
 
 /* Whether two that are terminals are the same one. */
 bool sys_same_terminal(int a, int b);

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -88,9 +89,11 @@ bool sys_is_terminal(int fd)
 	return isatty(fd);
 }
 
-bool sys_redraws(int fd)
+unsigned sys_columns(int fd)
 {
-	return isatty(fd);
+	struct winsize size;
+
+	return ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 bool sys_same_terminal(int a, int b)

@@ -181,16 +181,6 @@ const char *sys_signal_text(int signum)
 
 /* ---- terminals ---- */
 
-static struct {
-	HANDLE console;
-	DWORD mode;
-} found;
-
-static void put_mode_back(void)
-{
-	SetConsoleMode(found.console, found.mode);
-}
-
 bool sys_is_terminal(int fd)
 {
 	DWORD mode;
@@ -198,22 +188,13 @@ bool sys_is_terminal(int fd)
 	return GetConsoleMode(handle_of(fd), &mode);
 }
 
-bool sys_redraws(int fd)
+unsigned sys_columns(int fd)
 {
-	DWORD mode;
+	CONSOLE_SCREEN_BUFFER_INFO info;
 
-	if (!GetConsoleMode(handle_of(fd), &mode))
-		return false;
-	if (mode & ENABLE_VIRTUAL_TERMINAL_PROCESSING)
-		return true;
-	/* Before Windows 10 no console obeys escape sequences. */
-	if (found.console || !SetConsoleMode(handle_of(fd), mode | ENABLE_PROCESSED_OUTPUT |
-								    ENABLE_VIRTUAL_TERMINAL_PROCESSING))
-		return false;
-	found.console = handle_of(fd);
-	found.mode = mode;
-	atexit(put_mode_back);
-	return true;
+	if (!GetConsoleScreenBufferInfo(handle_of(fd), &info))
+		return 0;
+	return (unsigned)(info.srWindow.Right - info.srWindow.Left + 1);
 }
 
 /* A process has one console at most. */

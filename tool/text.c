@@ -12,7 +12,7 @@
 
 #define NS_PER_S 1000000000ull
 
-static atomic_bool progress_shown; /* lines come from several threads */
+static atomic_uint progress_columns; /* lines come from several threads */
 
 static const struct {
 	const char *suffix;
@@ -218,14 +218,52 @@ void text_add_safe(struct text *t, const char *s)
 	}
 }
 
+/* How many columns a byte of UTF-8 begins: from U+1000 on letters may be wide. */
+static unsigned columns_of(char byte)
+{
+	unsigned char c = (unsigned char)byte;
+
+	if (c >= 0x80 && c < 0xc0)
+		return 0;
+	return c < 0xe1 ? 1 : 2;
+}
+
+unsigned text_cut(struct text *t, size_t from, unsigned columns)
+{
+	unsigned taken = 0;
+
+	for (size_t i = from; i < t->len; i++) {
+		unsigned more = columns_of(t->data[i]);
+
+		if (more > columns - taken) {
+			t->len = i;
+			break;
+		}
+		taken += more;
+	}
+	return taken;
+}
+
 /* ---- lines ---- */
+
+/* Without escape sequences, which not every console obeys. */
+static void clear_progress(struct text *line)
+{
+	unsigned columns = atomic_exchange(&progress_columns, 0);
+
+	if (!columns)
+		return;
+	text_add_char(line, '\r');
+	while (columns-- > 0)
+		text_add_char(line, ' ');
+	text_add_char(line, '\r');
+}
 
 void line_begin(struct text *line)
 {
 	text_begin(line);
 	line->is_line = true;
-	if (atomic_exchange(&progress_shown, false))
-		text_add(line, "\r\033[K");
+	clear_progress(line);
 	text_add(line, "weir: ");
 }
 
@@ -263,7 +301,7 @@ int line_expected(const char *what, const char *expected)
 	return -1;
 }
 
-void line_set_progress(bool shown)
+void line_set_progress(unsigned columns)
 {
-	progress_shown = shown;
+	progress_columns = columns;
 }

@@ -55,6 +55,11 @@ void text_addf(struct text *t, const char *format, ...) WEIR_PRINTF(2, 3);
 /* Add `s` with control bytes shown as \xHH. */
 void text_add_safe(struct text *t, const char *s);
 
+/* Cut off what does not fit into so many columns of a terminal, of what is there from byte
+ * `from` on.  Returns how many the rest takes, or a few more: letters that may be wide are
+ * taken for that. */
+unsigned text_cut(struct text *t, size_t from, unsigned columns);
+
 /* ---- lines ---- */
 
 /* Begin a line with "weir: ". */
@@ -69,8 +74,8 @@ void line_print(const char *format, ...) WEIR_PRINTF(1, 2);
 /* A whole line, "WHAT: expected EXPECTED"; `what` may be NULL.  Returns -1. */
 int line_expected(const char *what, const char *expected);
 
-/* Say that the line on the terminal is a progress line, which the next message must
- * clear first. */
-void line_set_progress(bool shown);
+/* Say that the line on the terminal is a progress line, so many columns wide, which the next
+ * message must clear first; 0: it is none. */
+void line_set_progress(unsigned columns);
 
 #endif
