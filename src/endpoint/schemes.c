@@ -30,6 +30,17 @@ static const struct weir__scheme *row_of(const char *name, size_t n)
 	return NULL;
 }
 
+/* Whether it is the name of a scheme that other systems have. */
+static bool is_elsewhere(const char *name, size_t n)
+{
+	static const char *const names[] = {"exec", "unix", "unix-listen"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strlen(names[i]) == n && memcmp(names[i], name, n) == 0)
+			return true;
+	return false;
+}
+
 const struct weir__scheme *weir__scheme_find(const char *text, const char **rest)
 {
 	size_t n = name_length(text);
@@ -44,7 +55,9 @@ const struct weir__scheme *weir__scheme_find(const char *text, const char **rest
 		*rest = text + n + 1;
 		return row;
 	}
-	/* A URL of a kind that we do not know is a mistake, not a path: taking it for
-	 * one would make a file of that name. */
-	return n && strncmp(text + n, "://", 3) == 0 ? NULL : row_of("file", 4);
+	/* A URL of a kind that we do not know, or do not have here, is a mistake, not a path:
+	 * taking it for one would make a file of that name. */
+	if (n && (strncmp(text + n, "://", 3) == 0 || is_elsewhere(text, n)))
+		return NULL;
+	return row_of("file", 4);
 }
