@@ -15,6 +15,7 @@ import os
 import random
 import re
 import resource
+import shlex
 import shutil
 import signal
 import socket
@@ -26,6 +27,10 @@ import time
 import unittest
 
 WEIR = os.environ.get('WEIR', '')
+
+# Then Wine runs it, with files for standard streams.
+WINDOWS = WEIR.endswith('.exe')
+COMMAND = (shlex.split(os.environ.get('MESON_EXE_WRAPPER', 'wine')) if WINDOWS else []) + [WEIR]
 SKIPPED = 77
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -47,10 +52,10 @@ KIND = _build_kind()
 PLAIN = KIND == 'plain'
 
 # Deadlines are generous: they are met only by what hangs.
-SCALE = {'plain': 1, None: 1}.get(KIND, 4)
+SCALE = 5 if WINDOWS else {'plain': 1, None: 1}.get(KIND, 4)
 
 # A report of a sanitizer must not look like one of the command's own statuses.
-ENV = dict(os.environ, LC_ALL='C')
+ENV = dict(os.environ, LC_ALL='C.UTF-8' if WINDOWS else 'C')  # Wine's names follow it
 for _name in ('ASAN_OPTIONS', 'TSAN_OPTIONS', 'UBSAN_OPTIONS'):
     ENV[_name] = ':'.join(filter(None, [ENV.get(_name), 'exitcode=99']))
 
@@ -317,11 +322,17 @@ class LiveTest(unittest.TestCase):
 
     def weir(self, *args, **options):
         """Start the command."""
-        return self.child([WEIR] + list(args), **options)
+        return self.child(COMMAND + list(args), **options)
+
+    def run_files(self, *args, seconds=30, **options):
+        """Run the command to its end, with files for standard streams."""
+        child = self.weir(*args, **options)
+        status = child.wait(seconds)
+        return Result(status, child.out() if options.get('stdout') is None else None, child.err())
 
     def run_weir(self, *args, input=b'', seconds=30, **options):
         """Run the command to its end."""
-        child = self.child([WEIR] + list(args), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        child = self.child(COMMAND + list(args), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                            stderr=subprocess.PIPE, **options)
         try:
             out, err = child.popen.communicate(input, seconds * SCALE)
