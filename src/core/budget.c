@@ -10,13 +10,8 @@
 #include <assert.h>
 
 #include "core/lender.h"
+#include "core/rare.h"
 #include "core/reserve.h"
-
-#if defined(__GNUC__)
-#define NOINLINE __attribute__((noinline)) /* keeps what is rare out of the short way */
-#else
-#define NOINLINE
-#endif
 
 static inline void reopen(struct weir_budget *b)
 {
@@ -102,7 +97,7 @@ void weir_budget_set_limit(struct weir_budget *b, size_t limit)
 
 /* A charge that is refused, or after which more is used than ever, or so much that it is
  * time to borrow. */
-static NOINLINE bool charge_more(struct weir_budget *b, size_t n)
+static WEIR__RARE bool charge_more(struct weir_budget *b, size_t n)
 {
 	if (n > weir_budget_room(b) && !(b->lender && weir__lender_find_room(b, n)))
 		return false;

@@ -2,13 +2,8 @@
 /* The valve: taking bytes, all of a write or none. */
 #include <errno.h>
 
+#include "core/rare.h"
 #include "core/valve_priv.h"
-
-#if defined(__GNUC__)
-#define NOINLINE __attribute__((noinline)) /* keeps what is rare out of the short way */
-#else
-#define NOINLINE
-#endif
 
 bool weir__valve_accepts_late(const struct weir_valve *v)
 {
@@ -204,14 +199,15 @@ static inline bool is_direct(const struct weir_valve *v, const struct weir_chunk
 }
 
 /* The drain was offered the chunk and returned `n`. */
-static NOINLINE int accept_rest(struct weir_valve *v, const struct weir_chunk *chunk, int64_t n,
-				bool given)
+static WEIR__RARE int accept_rest(struct weir_valve *v, const struct weir_chunk *chunk,
+				  int64_t n, bool given)
 {
 	n = weir__valve_drained(v, n, chunk->len, false);
 	return n < 0 ? (int)n : keep(v, chunk, (size_t)n, true, given);
 }
 
-static NOINLINE int accept_behind(struct weir_valve *v, const struct weir_chunk *chunk, bool given)
+static WEIR__RARE int accept_behind(struct weir_valve *v, const struct weir_chunk *chunk,
+				    bool given)
 {
 	if (chunk->len > v->limit || v->queue.bytes > v->limit - chunk->len)
 		return WEIR_EFULL;
