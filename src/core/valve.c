@@ -104,6 +104,21 @@ static size_t no_room(struct weir_valve *v)
 	return 0;
 }
 
+/* Of an empty valve, which usually hands on what it is given: a large chunk, but no more than
+ * that if what it hands on to is known to take less. */
+static size_t room_when_empty(struct weir_valve *v)
+{
+	size_t wanted = v->limit - v->high;
+	size_t space;
+
+	if (!v->ops->space || wanted == v->high)
+		return wanted;
+	space = v->ops->space(v);
+	if (space < v->high)
+		space = v->high;
+	return wanted < space ? wanted : space;
+}
+
 static size_t valve_room(struct weir_consumer *c)
 {
 	struct weir_valve *v = valve_from_consumer(c);
@@ -118,7 +133,7 @@ static size_t valve_room(struct weir_consumer *c)
 	if (v->twisted || v->queue.bytes || v->limit - v->high < v->high)
 		wanted = v->high - weir__valve_level(v);
 	else
-		wanted = v->limit - v->high;
+		wanted = room_when_empty(v);
 	room = weir__valve_can_keep(v);
 	if (room > WEIR_FLOW_RESERVE)
 		return wanted < room ? wanted : room;

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -22,6 +23,12 @@
 
 /* What a busy pipe is enlarged to: fewer bytes mean a change of process for each few. */
 #define PIPE_SIZE (1 << 20)
+
+/* A write that is at least so long tells of more, before which the socket is asked how much it
+ * takes; and one that is shorter than the second of them tells of messages, which do not pay a
+ * system call for that. */
+#define BULK_MIN WEIR__STREAM_READ_MIN
+#define BULK_OVER ((size_t)16 << 10)
 
 /* A file that is longer than this is sent under a cork. */
 #define CORK_MIN ((size_t)64 << 10)
@@ -49,13 +56,14 @@ static ssize_t receive(const struct weir__stream *s, void *data, size_t len)
 	return n;
 }
 
-/* How much to ask for next: more while reads fill it and the sink keeps up, less when it
- * does not. */
-static void adapt(struct weir__stream *s, bool filled, bool kept_up)
+/* How much to ask for next, after `n` bytes: more while reads fill it and the sink keeps up, less
+ * when it has paused us or had room for less by far. */
+static void adapt(struct weir__stream *s, size_t n, size_t room)
 {
-	if (!kept_up) {
+	if (!wants_read(s) || room <= s->read_size / 2) {
 		s->read_size = s->read_size > READ_MIN ? s->read_size / 2 : READ_MIN;
-	} else if (filled && s->read_size < (s->is_socket ? WEIR__SCRATCH_MAX : READ_MAX_PIPE)) {
+	} else if (n == s->read_size &&
+		   s->read_size < (s->is_socket ? WEIR__SCRATCH_MAX : READ_MAX_PIPE)) {
 		s->read_size *= 2;
 		s->unasked = 0; /* there may be a way for more bytes */
 	}
@@ -94,8 +102,7 @@ static bool read_once(struct weir__stream *s, struct weir_consumer *c, size_t *t
 	rc = weir_consumer_write(c, data, (size_t)n);
 	if (rc < 0 && s->source.consumer)
 		weir__stream_source_end(s, rc);
-	adapt(s, (size_t)n == s->read_size,
-	      wants_read(s) && weir_consumer_room(s->source.consumer) >= room);
+	adapt(s, (size_t)n, room);
 	return (size_t)n == want;
 }
 
@@ -200,6 +207,35 @@ static void cork(struct weir__stream *s, bool on)
 	setsockopt(wr(s)->fd, IPPROTO_TCP, TCP_CORK, &value, sizeof(value));
 }
 
+static void note_length(struct weir__stream *s, size_t len)
+{
+	if (len >= BULK_MIN)
+		s->bulk = true;
+	else if (len < BULK_OVER)
+		s->bulk = false;
+}
+
+/* Of TCP: what the send buffer may still be filled with, and a little on top: what is left of that
+ * tells that it is full, and no read has to be made to find that out.  (A UNIX socket's buffer is
+ * always small, and chunks that fit would be too.) */
+size_t weir__stream_space(struct weir_valve *v)
+{
+	const struct weir__stream *s = stream_from_valve(v);
+	uint32_t mem[SK_MEMINFO_VARS] = {0};
+	socklen_t size = sizeof(mem);
+	size_t queued, most;
+
+	if (!s->resets)
+		return SIZE_MAX;
+	if (!s->bulk)
+		return BULK_MIN;
+	if (getsockopt(wr(s)->fd, SOL_SOCKET, SO_MEMINFO, mem, &size) < 0)
+		return SIZE_MAX;
+	queued = mem[SK_MEMINFO_WMEM_QUEUED];
+	most = mem[SK_MEMINFO_SNDBUF];
+	return (most > queued ? most - queued : 0) + BULK_MIN;
+}
+
 static void wait_for_room(struct weir__stream *s)
 {
 	grow_pipe(s, wr(s));
@@ -224,6 +260,7 @@ int64_t weir__stream_drain(struct weir_valve *v, const struct weir_chunk *chunks
 		offered += chunks[i].len;
 	if ((size_t)n < offered)
 		wait_for_room(s);
+	note_length(s, offered);
 	cork(s, false);
 	return n;
 }
@@ -248,6 +285,8 @@ int64_t weir__stream_carry(struct weir_valve *v, struct weir_carry *carry)
 	n = weir__path_move(loop_of(s), carry, v, (enum weir_carry_kind)wr(s)->kind, wr(s)->fd);
 	if (n < 0)
 		return weir__stream_learn(s, (int)n);
+	if (carry->kind == WEIR_CARRY_SOCKET)
+		note_length(s, (size_t)n);
 	if (carry->next == WEIR_CARRY_FULL)
 		wait_for_room(s);
 	else if (carry->next != WEIR_CARRY_MORE || (carry->last && (size_t)n == carry->max))

@@ -60,6 +60,7 @@ const struct weir__stream_io weir__stream_poll = {
 		.name = "stream",
 		.drain = weir__stream_drain,
 		.end = weir__stream_sink_end,
+		.space = weir__stream_space,
 		.carries = weir__stream_carries,
 		.carry = weir__stream_carry,
 	},

@@ -56,6 +56,7 @@ struct weir__stream {
 	bool lingering : 1;
 	bool corked : 1;  /* short segments wait for more */
 	bool unshut : 1;  /* it could not be ended: the peer's reset is yet to be met */
+	bool bulk : 1;    /* the last write was long */
 	struct port ports[]; /* one or two, and behind them the engine's memory */
 };
 
@@ -164,6 +165,7 @@ void weir__stream_event(struct weir__stream *s, struct port *port, int events, b
 
 /* Of a sink that is written to at once. */
 int64_t weir__stream_drain(struct weir_valve *v, const struct weir_chunk *chunks, size_t count);
+size_t weir__stream_space(struct weir_valve *v);
 bool weir__stream_carries(struct weir_valve *v, struct weir_carry *carry);
 int64_t weir__stream_carry(struct weir_valve *v, struct weir_carry *carry);
 

@@ -463,6 +463,7 @@ static const struct weir__stream_io ring_io = {
 		.name = "stream",
 		.drain = ring_drain,
 		.end = weir__stream_sink_end,
+		.space = weir__stream_space,
 		.carries = weir__stream_carries,
 		.carry = weir__stream_carry,
 	},

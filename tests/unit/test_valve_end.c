@@ -95,6 +95,48 @@ static void test_mem1_a_producer_that_asks_for_room_is_never_refused(void **stat
 	assert_true(t->s.got > 100000);
 }
 
+/* A sink that knows how much it takes. */
+static size_t told_space;
+static unsigned space_asked;
+
+static size_t tell_space(struct weir_valve *v)
+{
+	(void)v;
+	space_asked++;
+	return told_space;
+}
+
+static void test_mem1_room_is_no_more_than_what_the_sink_takes_and_no_less_than_high(void **state)
+{
+	static const struct weir_valve_ops tells = {
+		.name = "telling",
+		.drain = sink_drain,
+		.end = sink_end,
+		.space = tell_space,
+	};
+	struct pair *t = *state;
+
+	t->s.v.ops = &tells;
+	source_join(&t->p, &t->s);
+	told_space = SIZE_MAX;
+	assert_int_equal(weir_consumer_room(&t->s.v.base), LIMIT - HIGH);
+	told_space = HIGH + 123;
+	assert_int_equal(weir_consumer_room(&t->s.v.base), HIGH + 123);
+	told_space = 0;
+	assert_int_equal(weir_consumer_room(&t->s.v.base), HIGH);
+
+	/* It is asked only if that can make a difference: not with something held, ... */
+	t->s.window = 0;
+	assert_int_equal(source_write(&t->p, 300), 0);
+	space_asked = 0;
+	assert_int_equal(weir_consumer_room(&t->s.v.base), HIGH - 300);
+	sink_take(&t->s, SIZE_MAX);
+	/* ... and not when the limit leaves no room above the high mark. */
+	assert_int_equal(weir_valve_set_marks(&t->s.v, HIGH, LOW, 2 * HIGH), 0);
+	assert_int_equal(weir_consumer_room(&t->s.v.base), HIGH);
+	assert_int_equal(space_asked, 0);
+}
+
 /* Many flows on one budget: each source asks for room, each sink is slow. */
 #define FLOWS 12
 #define EACH ((uint64_t)300000)
@@ -799,6 +841,7 @@ int main(void)
 		VALVE(test_mem1_under_a_sink_that_never_reads_held_is_high_and_one_chunk),
 		VALVE(test_mem1_a_pull_producer_is_not_asked_above_the_low_mark),
 		VALVE(test_mem1_a_producer_that_asks_for_room_is_never_refused),
+		VALVE(test_mem1_room_is_no_more_than_what_the_sink_takes_and_no_less_than_high),
 		VALVE(test_mem2_each_block_that_is_held_is_charged),
 		VALVE(test_mem3_a_full_budget_pauses_and_drops_nothing_and_starves_none),
 		VALVE(test_mem3_one_that_is_refused_for_the_budget_is_asked_again),

@@ -37,7 +37,8 @@ struct weir_patience;
  * Defaults, in bytes.  Pause at or above high, resume at or below low, refuse above the
  * limit.  The limit leaves room for one chunk beyond high: an empty valve tells a producer
  * that asks (weir_consumer_room) that it may write limit - high at once, since that usually
- * is handed on at once and larger chunks cost less; one that holds bytes tells high - held.
+ * is handed on at once and larger chunks cost less, or less, if its implementation knows
+ * that it takes less now (`space`), but high at least; one that holds bytes tells high - held.
  * So a producer that asks never has more than the greater of the two held, and any other
  * never more than high plus one chunk of its own.
  */
@@ -77,6 +78,15 @@ struct weir_valve_ops {
 	 * failed drain, weir_valve_done() with a code.
 	 */
 	void (*end)(struct weir_valve *v, int why);
+
+	/*
+	 * How large a chunk drain() should be offered now, in bytes: what it would take, and no
+	 * more on top than may as well be held; SIZE_MAX if it cannot tell.  Asked of an empty
+	 * valve by weir_consumer_room(), so that a producer that asks reads no more, only to have
+	 * it held.  May change nothing, and should cost next to nothing while chunks are small.
+	 * NULL for who has no way to know.
+	 */
+	size_t (*space)(struct weir_valve *v);
 
 	/*
 	 * For who has a descriptor; both NULL for who has none, or must see the bytes.
