@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Standard input and output: each is a stream or a file of its own, and this transport
- * stands before the two.
- *
  * The non-blocking flag belongs to an open file that other processes share.  So a pipe
  * or a terminal is opened anew through /proc, and becomes ours alone.  Not so:
  *   - a FIFO with a name: the end that its writers have left already would never be told
@@ -11,7 +8,7 @@
  *   - sockets, which cannot be opened.
  * These are borrowed: the flag is put back at the close, and at exit.
  */
-#include "weir/stdio.h"
+#include "transport/stdio_priv.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,18 +21,8 @@
 
 #include <linux/magic.h>
 
-#include "engine/loop_priv.h"
 #include "transport/file_priv.h"
 #include "transport/pipe_priv.h"
-
-struct stdio {
-	struct weir_transport base;
-	struct weir_loop *loop;
-	struct weir_transport *in, *out; /* or NULL */
-	struct weir__stream_owner owner; /* of `out`, if it is a stream */
-	struct weir_task release;
-	bool borrowed[2]; /* the flags of descriptor 0, 1 are to be put back */
-};
 
 /* ---- flags that are not ours: a fact of the process, so kept for the process ---- */
 
@@ -99,7 +86,7 @@ static void put_back(int fd)
 		set_blocking(fd);
 }
 
-static void put_back_all(struct stdio *s)
+void weir__stdio_put_back(struct weir__stdio *s)
 {
 	for (int fd = 0; fd < 2; fd++) {
 		if (s->borrowed[fd])
@@ -114,7 +101,7 @@ static void put_back_all(struct stdio *s)
  * file must not become the standard output. */
 static void retire_output(void *arg)
 {
-	struct stdio *s = arg;
+	struct weir__stdio *s = arg;
 	int pair[2];
 	int fd;
 
@@ -134,7 +121,7 @@ static void retire_output(void *arg)
 
 static void on_stream_finished(struct weir__stream *stream)
 {
-	retire_output((char *)weir__stream_owner(stream) - offsetof(struct stdio, owner));
+	retire_output((char *)weir__stream_owner(stream) - offsetof(struct weir__stdio, owner));
 	weir_valve_done(weir_transport_valve(weir__stream_transport(stream)), 0);
 }
 
@@ -165,7 +152,7 @@ static int reopen(int fd, const struct stat *st)
 	return open(path, (fd == 0 ? O_RDONLY : O_WRONLY) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
-static struct weir__stream_config configure(struct stdio *s, int fd, int used, bool keep)
+static struct weir__stream_config configure(struct weir__stdio *s, int fd, int used, bool keep)
 {
 	struct weir__stream_config config = {.in = -1, .out = -1};
 
@@ -183,7 +170,7 @@ static struct weir__stream_config configure(struct stdio *s, int fd, int used, b
 	return config;
 }
 
-static int open_stream(struct stdio *s, int fd, const struct stat *st, struct weir_transport **t)
+static int open_stream(struct weir__stdio *s, int fd, const struct stat *st, struct weir_transport **t)
 {
 	int own = reopen(fd, st);
 	struct weir__stream_config config = configure(s, fd, own >= 0 ? own : fd, own < 0);
@@ -206,7 +193,7 @@ static int open_stream(struct stdio *s, int fd, const struct stat *st, struct we
 	return rc;
 }
 
-static int open_file(struct stdio *s, int fd, struct weir_transport **t)
+static int open_file(struct weir__stdio *s, int fd, struct weir_transport **t)
 {
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	int rc;
@@ -221,7 +208,7 @@ static int open_file(struct stdio *s, int fd, struct weir_transport **t)
 	return rc;
 }
 
-static int open_one(struct stdio *s, int fd, struct weir_transport **t)
+int weir__stdio_open_one(struct weir__stdio *s, int fd, struct weir_transport **t)
 {
 	struct stat st;
 	int rc = weir__pipe_check(fd, fd == 0 ? O_RDONLY : O_WRONLY);
@@ -238,70 +225,4 @@ static int open_one(struct stdio *s, int fd, struct weir_transport **t)
 	if (rc == -EPERM) /* it cannot be polled: /dev/null and the like */
 		rc = open_file(s, fd, t);
 	return rc;
-}
-
-/* ---- a transport ---- */
-
-static void run_release(struct weir_task *task)
-{
-	struct stdio *s = (struct stdio *)((char *)task - offsetof(struct stdio, release));
-	struct weir_loop *loop = s->loop;
-
-	free(s);
-	weir__loop_release(loop);
-}
-
-static void stdio_close(struct weir_transport *t)
-{
-	struct stdio *s = (struct stdio *)t;
-
-	weir_transport_close(s->in);
-	weir_transport_close(s->out);
-	put_back_all(s);
-	weir_task_queue(&s->loop->ctx, &s->release);
-}
-
-static int64_t stdio_length(const struct weir_transport *t)
-{
-	const struct stdio *s = (const struct stdio *)t;
-
-	return s->in ? weir_transport_length(s->in) : -1;
-}
-
-static const struct weir_transport_ops stdio_ops = {
-	.name = "stdio",
-	.close = stdio_close,
-	.describe = weir_transport_describe_kind,
-	.length = stdio_length,
-};
-
-int weir_stdio_open(struct weir_loop *loop, bool in, bool out, struct weir_transport **t)
-{
-	struct stdio *s = calloc(1, sizeof(*s));
-	int rc = in || out ? 0 : -EINVAL;
-
-	if (!s)
-		return -ENOMEM;
-	weir_transport_init(&s->base, &stdio_ops);
-	s->loop = loop;
-	s->release.run = run_release;
-	if (rc == 0 && in)
-		rc = open_one(s, 0, &s->in);
-	if (rc == 0 && out)
-		rc = open_one(s, 1, &s->out);
-	weir__loop_retain(loop);
-	if (rc < 0) {
-		stdio_close(&s->base);
-		return rc;
-	}
-	if (s->in)
-		s->base.source = s->in->source;
-	if (s->out) {
-		s->base.sink = s->out->sink;
-		s->base.has_valve = s->out->has_valve;
-	}
-	s->base.half_closes = true;
-	weir_transport_set_name(&s->base, "%s", in && out ? "stdio" : in ? "stdin" : "stdout");
-	*t = &s->base;
-	return 0;
 }
