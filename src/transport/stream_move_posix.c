@@ -56,14 +56,13 @@ static ssize_t receive(const struct weir__stream *s, void *data, size_t len)
 	return n;
 }
 
-/* How much to ask for next, after `n` bytes: more while reads fill it and the sink keeps up, less
- * when it has paused us or had room for less by far. */
-static void adapt(struct weir__stream *s, size_t n, size_t room)
+/* How much to ask for next: more while reads fill it and the sink keeps up, less when it has
+ * paused us or had room for less by far. */
+static void adapt(struct weir__stream *s, bool filled, bool kept_up)
 {
-	if (!wants_read(s) || room <= s->read_size / 2) {
+	if (!kept_up) {
 		s->read_size = s->read_size > READ_MIN ? s->read_size / 2 : READ_MIN;
-	} else if (n == s->read_size &&
-		   s->read_size < (s->is_socket ? WEIR__SCRATCH_MAX : READ_MAX_PIPE)) {
+	} else if (filled && s->read_size < (s->is_socket ? WEIR__SCRATCH_MAX : READ_MAX_PIPE)) {
 		s->read_size *= 2;
 		s->unasked = 0; /* there may be a way for more bytes */
 	}
@@ -102,7 +101,7 @@ static bool read_once(struct weir__stream *s, struct weir_consumer *c, size_t *t
 	rc = weir_consumer_write(c, data, (size_t)n);
 	if (rc < 0 && s->source.consumer)
 		weir__stream_source_end(s, rc);
-	adapt(s, (size_t)n, room);
+	adapt(s, (size_t)n == s->read_size, wants_read(s) && room > s->read_size / 2);
 	return (size_t)n == want;
 }
 
