@@ -127,10 +127,7 @@ static inline bool weir__guard_over(const struct weir_guard *g)
  * reported, in the words of `format`.  `before`: the call that it contradicts. */
 void weir__guard_holds(struct weir_guard *g, enum rule rule, enum weir_guard_party party,
                        enum moment before, bool is, const char *format, ...)
-#if defined(__GNUC__)
-	WEIR_PRINTF(6, 7)
-#endif
-	;
+	WEIR_PRINTF(6, 7);
 
 /* Write down where the innermost call comes from. */
 void weir__guard_mark(struct weir_guard *g, enum moment moment);

@@ -56,10 +56,7 @@ void weir__tck_party_close(struct tck_party *p);
 
 /* As weir__tck_holds(), for checks.  Returns whether nothing has been broken so far. */
 bool weir__tck_judge(struct tck_party *p, enum rule rule, bool is, const char *format, ...)
-#if defined(__GNUC__)
-	WEIR_PRINTF(4, 5)
-#endif
-	;
+	WEIR_PRINTF(4, 5);
 
 /* Register number `i` with a sink, which may be NULL: then `feed` of the subject is meant. */
 int weir__tck_feed_open(struct tck_party *p, unsigned i, struct weir_consumer *sink, size_t chunk);

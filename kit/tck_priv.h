@@ -307,10 +307,7 @@ void weir__tck_react(struct weir_tck *t, enum event event);
  * before, the rule is broken, in the words of `format`.  Returns `is`.
  */
 bool weir__tck_holds(struct weir_tck *t, enum rule rule, bool is, const char *format, ...)
-#if defined(__GNUC__)
-	WEIR_PRINTF(4, 5)
-#endif
-	;
+	WEIR_PRINTF(4, 5);
 
 /* Bytes, as far as they are compared, that come out when all that went in has. */
 uint64_t weir__tck_due(const struct weir_tck *t);

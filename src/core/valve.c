@@ -79,7 +79,6 @@ static void valve_unregister(struct weir_consumer *c)
 static void valve_finish(struct weir_consumer *c)
 {
 	struct weir_valve *v = valve_from_consumer(c);
-
 	uint64_t wait;
 
 	if (v->life != WEIR_OPEN || v->dying)
