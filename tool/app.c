@@ -27,14 +27,22 @@ static void on_signal(void *arg, int signum)
 		app->on_signal(app->on_signal_arg);
 }
 
+const char *app_signal_name(const struct app *app)
+{
+	for (const struct sys_signal *s = sys_signals; s->number; s++)
+		if (s->number == app->signum)
+			return s->name;
+	return "a signal";
+}
+
 static int watch_signals(struct app *app)
 {
-	for (const int *signum = sys_signals; *signum; signum++) {
+	for (const struct sys_signal *s = sys_signals; s->number; s++) {
 		int rc;
 
-		if (sys_signal_ignored(*signum))
+		if (sys_signal_ignored(s->number))
 			continue;
-		rc = weir_loop_on_signal(app->loop, *signum, on_signal, app);
+		rc = weir_loop_on_signal(app->loop, s->number, on_signal, app);
 		if (rc < 0)
 			return rc;
 	}

@@ -60,6 +60,9 @@ int app_begin(struct app *app, const struct options *o, unsigned index,
 /* Release it, also after a failure. */
 void app_end(struct app *app);
 
+/* The signal that stopped us: "SIGINT". */
+const char *app_signal_name(const struct app *app);
+
 /* As app_run(), with an app that is ready.  The first returns the exit status; the second
  * returns after a signal, with the counts filled in, for many_tell(). */
 int single_run(struct app *app);

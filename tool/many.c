@@ -5,7 +5,6 @@
 #include "job.h"
 #include "progress.h"
 #include "report.h"
-#include "sys.h"
 #include "text.h"
 
 /* Less than the period of the progress line. */
@@ -193,7 +192,7 @@ int many_tell(const struct app *app, const struct counts *counts)
 	if (app->o->verbose)
 		report_memory(app);
 	line_print("stopped by %s: %llu peers served, %llu failed, %llu cut",
-		   sys_signal_name(app->signum), (unsigned long long)counts->served,
+		   app_signal_name(app), (unsigned long long)counts->served,
 		   (unsigned long long)counts->failed, (unsigned long long)counts->cut);
 	return 128 + app->signum;
 }

@@ -42,7 +42,7 @@ static void tell_stop(const struct app *app, const struct result *r, const char 
 	if (r->cause == WEIR_ETIMELIMIT)
 		text_add(&line, r->text);
 	else
-		text_addf(&line, "stopped by %s", sys_signal_name(app->signum));
+		text_addf(&line, "stopped by %s", app_signal_name(app));
 	text_addf(&line, " at byte %llu", (unsigned long long)r->outcome[0].offset);
 	if (r->kind->ways == 2)
 		text_addf(&line, " %s and %llu %s", way_names[0],

@@ -27,14 +27,16 @@ int sys_write(int fd, const char *data, size_t len);
 
 /* ---- signals ---- */
 
+struct sys_signal {
+	int number;
+	const char *name;
+};
+
 /* Those that end a run, up to a 0. */
-extern const int sys_signals[];
+extern const struct sys_signal sys_signals[];
 
 /* Whether whoever started us has said that this one is not for us. */
 bool sys_signal_ignored(int signum);
-
-/* "SIGINT" and so on, of those above. */
-const char *sys_signal_name(int signum);
 
 /* "Killed" and so on, of any. */
 const char *sys_signal_text(int signum);

@@ -53,7 +53,12 @@ int sys_write(int fd, const char *data, size_t len)
 
 /* ---- signals ---- */
 
-const int sys_signals[] = {SIGINT, SIGTERM, SIGHUP, 0};
+const struct sys_signal sys_signals[] = {
+	{SIGINT, "SIGINT"},
+	{SIGTERM, "SIGTERM"},
+	{SIGHUP, "SIGHUP"},
+	{0, NULL},
+};
 
 bool sys_signal_ignored(int signum)
 {
@@ -61,20 +66,6 @@ bool sys_signal_ignored(int signum)
 
 	/* nohup(1), and shells for what runs in the background, say "not you". */
 	return sigaction(signum, NULL, &old) == 0 && old.sa_handler == SIG_IGN;
-}
-
-const char *sys_signal_name(int signum)
-{
-	switch (signum) {
-	case SIGINT:
-		return "SIGINT";
-	case SIGTERM:
-		return "SIGTERM";
-	case SIGHUP:
-		return "SIGHUP";
-	default:
-		return "a signal";
-	}
 }
 
 const char *sys_signal_text(int signum)

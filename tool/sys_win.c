@@ -140,26 +140,17 @@ int sys_write(int fd, const char *data, size_t len)
 /* ---- signals ---- */
 
 /* CTRL-C, CTRL-BREAK, and that the console is closed. */
-const int sys_signals[] = {SIGINT, SIGBREAK, SIGHUP, 0};
+const struct sys_signal sys_signals[] = {
+	{SIGINT, "SIGINT"},
+	{SIGBREAK, "SIGBREAK"},
+	{SIGHUP, "SIGHUP"},
+	{0, NULL},
+};
 
 bool sys_signal_ignored(int signum)
 {
 	(void)signum; /* then it is not even told */
 	return false;
-}
-
-const char *sys_signal_name(int signum)
-{
-	switch (signum) {
-	case SIGINT:
-		return "SIGINT";
-	case SIGBREAK:
-		return "SIGBREAK";
-	case SIGHUP:
-		return "SIGHUP";
-	default:
-		return "a signal";
-	}
 }
 
 /* Of those that a process can be told to have been ended by. */
