@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "fail_alloc.h"
+#include "shut_valve.h"
 #include "weir/guard.h"
 #include "weir/loopback.h"
 #include "weir/memory.h"
@@ -332,18 +333,6 @@ static void test_a_memory_transport_is_not_accused(void **state)
 }
 
 /* ---- what it does by itself ---- */
-
-static int64_t take_none(struct weir_valve *v, const struct weir_chunk *chunks, size_t count)
-{
-	(void)v, (void)chunks, (void)count;
-	return 0;
-}
-
-static const struct weir_valve_ops shut_ops = {
-	.name = "shut",
-	.drain = take_none,
-	.end = weir_valve_pass_end,
-};
 
 static void test_without_memory_there_is_no_guard(void **state)
 {

@@ -12,20 +12,8 @@
 
 #include <cmocka.h>
 
+#include "shut_valve.h"
 #include "weir/guard.h"
-#include "weir/impl/valve.h"
-
-static int64_t take_none(struct weir_valve *v, const struct weir_chunk *chunks, size_t count)
-{
-	(void)v, (void)chunks, (void)count;
-	return 0;
-}
-
-static const struct weir_valve_ops shut_ops = {
-	.name = "shut",
-	.drain = take_none,
-	.end = weir_valve_pass_end,
-};
 
 /* What a child prints that breaks a rule before a guard with such options, and how it ends. */
 static void run_child(const struct weir_guard_options *options, char *text, size_t size,
