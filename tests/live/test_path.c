@@ -4,12 +4,12 @@
  * the end. */
 #include "file_fixture.h"
 
-#include <netinet/in.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "tcp_pair.h"
 #include "weir/file.h"
 #include "weir/pipe.h"
 
@@ -20,23 +20,6 @@ enum end { FILE_END, PIPE_END, UNIX_END, TCP_END, ENDS };
 static const char *const end_names[ENDS] = {"file", "pipe", "unix", "tcp"};
 
 /* ---- a pair of descriptors, one to be written to, one to be read ---- */
-
-static void tcp_pair(int fds[2])
-{
-	struct sockaddr_in at = {.sin_family = AF_INET};
-	socklen_t size = sizeof(at);
-	int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_int_equal(bind(listening, (struct sockaddr *)&at, sizeof(at)), 0);
-	assert_int_equal(listen(listening, 1), 0);
-	assert_int_equal(getsockname(listening, (struct sockaddr *)&at, &size), 0);
-	fds[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(connect(fds[1], (struct sockaddr *)&at, sizeof(at)), 0);
-	fds[0] = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
-	assert_true(fds[0] >= 0);
-	close(listening);
-}
 
 /* fds[1] is written to, fds[0] read. */
 static void make_pair(enum end end, int fds[2])

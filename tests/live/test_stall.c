@@ -4,10 +4,10 @@
  * at most, also when it had read as much at once as it ever does until then.  The rest is in the
  * kernel's buffers, or has not been read.
  */
-#include <netinet/in.h>
 #include <signal.h>
 
 #include "net_fixture.h"
+#include "tcp_pair.h"
 #include "weir/pipe.h"
 
 /* What makes reads as large as they become. */
@@ -38,24 +38,6 @@ struct stall {
 	unsigned char bytes[256 << 10];
 };
 
-/* A connected pair. */
-static void connect_pair(int fds[2])
-{
-	struct sockaddr_in at = {.sin_family = AF_INET};
-	socklen_t size = sizeof(at);
-	int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_int_equal(bind(listening, (struct sockaddr *)&at, sizeof(at)), 0);
-	assert_int_equal(listen(listening, 1), 0);
-	assert_int_equal(getsockname(listening, (struct sockaddr *)&at, &size), 0);
-	fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(connect(fds[0], (struct sockaddr *)&at, sizeof(at)), 0);
-	fds[1] = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
-	assert_true(fds[1] >= 0);
-	close(listening);
-}
-
 static struct weir_transport *adopt(struct bench *b, int fd)
 {
 	struct weir_transport *t = NULL;
@@ -69,8 +51,8 @@ static void open_stall(struct stall *s, struct bench *b, enum weir_paths paths)
 	const struct weir_join_options options = {.paths = paths};
 	int left[2], right[2];
 
-	connect_pair(left);
-	connect_pair(right);
+	tcp_pair(left);
+	tcp_pair(right);
 	s->b = b;
 	s->source = adopt(b, left[0]);
 	s->sink = adopt(b, right[0]);

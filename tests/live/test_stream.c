@@ -9,6 +9,7 @@
 
 #include "fail_alloc.h"
 #include "net_fixture.h"
+#include "tcp_pair.h"
 #include "transport/stream.h"
 
 static struct weir_transport *stream_on(struct bench *b, int in, int out, bool resets)
@@ -23,25 +24,6 @@ static struct weir_transport *stream_on(struct bench *b, int in, int out, bool r
 
 	assert_int_equal(weir__stream_create(b->loop, &config, &t), 0);
 	return t;
-}
-
-/* A connected TCP pair on loopback. */
-static void tcp_pair(int fds[2])
-{
-	struct sockaddr_in at = {.sin_family = AF_INET};
-	socklen_t size = sizeof(at);
-	int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_true(listening >= 0);
-	assert_int_equal(bind(listening, (struct sockaddr *)&at, sizeof(at)), 0);
-	assert_int_equal(listen(listening, 1), 0);
-	assert_int_equal(getsockname(listening, (struct sockaddr *)&at, &size), 0);
-	fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(connect(fds[0], (struct sockaddr *)&at, sizeof(at)), 0);
-	fds[1] = accept(listening, NULL, NULL);
-	assert_true(fds[1] >= 0);
-	close(listening);
 }
 
 static void unix_pair(int fds[2])
