@@ -5,8 +5,9 @@ import report
 TITLE = "Aims"
 KIB = 1024
 
-# What a stalled relay may hold: the default high mark and the largest read.
-HIGH, CHUNK = 64 * KIB, 1024 * KIB
+# What a stalled relay may hold: the default high mark, and what a TCP socket has room for
+# beyond its send buffer (decision 0001).
+HIGH, CHUNK = 64 * KIB, 64 * KIB
 
 # scenario, what is compared, the peer, the least ratio of weir's to the peer's.
 RATES = [
